@@ -1,0 +1,164 @@
+# Makefile - 'make help' lists the targets.  Variants build side by side:
+#   make tests B=build/asan CFLAGS='-g -O1 -fsanitize=address,undefined'
+#   make check B=build/clang CC=clang
+
+B       = build
+CFLAGS  = -O2 -g
+prefix  = /usr/local
+libdir  = $(prefix)/lib
+# Seconds one test program may take.
+LIMIT   = 300
+
+# CI set: a warning is an error, and no rule may be skipped.
+FLAGS   = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes \
+          -Wpointer-arith -Wwrite-strings -fPIC -fvisibility=hidden -pthread \
+          -D_GNU_SOURCE -Iinclude -MMD -MP $(if $(CI),-Werror)
+VERSION := $(shell sed -n 's/^.define TN_VERSION "\(.*\)"/\1/p' include/tenon.h)
+SONAME  := libtenon.so.$(firstword $(subst ., ,$(VERSION)))
+
+HEADERS  = $(wildcard include/*.h include/*/*.h)
+LIB_O    = $(patsubst %.c,$B/%.o,$(sort $(wildcard src/*/*.c)))
+TOOL_O   = $(patsubst %.c,$B/%.o,$(sort $(wildcard tools/*.c)))
+HELPER_O = $(patsubst %.c,$B/%.o,$(sort $(wildcard tests/lib/*.c)))
+UNIT     = $(patsubst %.c,$B/%,$(sort $(wildcard tests/unit/test_*.c)))
+CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse)
+SCENARIO = $(patsubst %.c,$B/%,$(sort $(wildcard tests/scenario/*.c)))
+TENON_BENCH = $(addprefix $B/tests/bench/,tenon tenon_commit)
+
+# What 'make tests' and 'make check' run; each leaves a .log and a .ran.
+TESTS    = $(UNIT) $(SCENARIO) $(CRASH) $(addprefix $B/,$(wildcard tests/cli/run.sh))
+RULES    = $(addprefix $B/rules/,layers symbols headers format longest words \
+             selftest) $B/tests/install/run.sh
+
+# Commands are shown in short, V=1 shows them whole, -s not at all.
+say      = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $1';)
+
+SOURCES  = $(wildcard Makefile README.md .clang-format .ci/* docs/* fuzz/*.[ch] \
+             src/LAYERS src/*/*.[ch] tools/* tests/*.sh tests/*/*) $(HEADERS)
+RUN      = B=$B CC='$(CC)' CI=$(CI) tests/run.sh
+
+# Naming deps on the command line puts it before all else, with -j too.
+DEPS     = $(filter deps deps-%,$(MAKECMDGOALS))
+
+all: $B/libtenon.a $B/libtenon.so $B/tenon	## the library and the tenon command
+
+check: $(TESTS:=.ran) $(RULES:=.ran)	## every test and rule whose inputs changed
+	@tests/summary.sh $(TESTS) $(RULES)
+tests: $(TESTS:=.ran)		## the tests alone, without the rules on the source
+	@tests/summary.sh $(TESTS)
+layers symbols headers format longest words: $B/libtenon.so	## one rule alone
+	@B=$B CC='$(CC)' tests/rules/$@.sh
+programs: all $(UNIT) $(SCENARIO) $(CRASH) $(TENON_BENCH)	## build, run nothing
+
+crash: $(CRASH)			## power cuts, kills and refusals at length; rules
+	$B/tests/crash/power --all --images 1000000
+	$B/tests/crash/kill --all --points 20000
+	$B/tests/crash/bank --kills 5000
+	$B/tests/crash/refuse --runs 20000
+	tests/crash/rules.sh
+
+demo: all			## see it work on the files of this machine
+	tools/demo.sh $B/tenon
+
+deps:				## install what is missing to build and check
+	@.ci/deps gcc libcriterion-dev liblz4-dev libxxhash-dev pkg-config
+deps-ci:			## what .ci/run needs besides
+	@.ci/deps g++ clang clang-format-14
+deps-bench:			## the peers that bench compares with
+	@.ci/deps -k g++ libboost-dev liblmdb-dev libpmemobj-dev \
+	  libmimalloc-dev libjemalloc-dev libsqlite3-dev lz4
+
+include tests/bench/peers.mk
+bench: $(BENCH)			## against its peers; W=churn: one workload, JSON=1
+	@B=$B tests/bench/run.sh $(if $(JSON),--json) $(W)
+
+install: all			## install below $(DESTDIR)$(prefix)
+	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/include/tenon \
+	  $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(prefix)/share/man/man1
+	install -m 644 include/tenon.h $(DESTDIR)$(prefix)/include
+	install -m 644 include/tenon/*.h $(DESTDIR)$(prefix)/include/tenon
+	install -m 644 $B/libtenon.a $(DESTDIR)$(libdir)
+	install $B/libtenon.so.$(VERSION) $(DESTDIR)$(libdir)
+	ln -sf libtenon.so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libtenon.so
+	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@version@|$(VERSION)|' \
+	  tenon.pc.in >$(DESTDIR)$(libdir)/pkgconfig/tenon.pc
+	chmod 644 $(DESTDIR)$(libdir)/pkgconfig/tenon.pc
+	install $B/tenon $(DESTDIR)$(prefix)/bin
+	install -m 644 docs/tenon.1 $(DESTDIR)$(prefix)/share/man/man1
+	@[ -n '$(DESTDIR)' ] || ldconfig 2>/dev/null || :
+
+uninstall:			## take back what install put there
+	rm -rf $(DESTDIR)$(prefix)/include/tenon
+	rm -f $(DESTDIR)$(prefix)/include/tenon.h $(DESTDIR)$(prefix)/bin/tenon \
+	  $(addprefix $(DESTDIR)$(libdir)/,libtenon.a libtenon.so $(SONAME) \
+	    libtenon.so.$(VERSION) pkgconfig/tenon.pc) \
+	  $(DESTDIR)$(prefix)/share/man/man1/tenon.1
+
+help:				## this list
+	@sed -n 's/^\([a-z -]*\):.*## /  \1\t/p' Makefile | expand -t 14
+
+clean:				## remove what was built
+	rm -rf $B
+
+# The archive is one object whose internal names are local to it, so that they
+# cannot clash with a program's own; unit tests, which want to see them, take
+# the objects as they are.
+$B/libtenon.a: $(LIB_O)
+	$(call say,ar    $@)rm -f $@; $(LD) -r $^ -o $B/tenon.o && \
+	objcopy --localize-hidden $B/tenon.o && ar rcs $@ $B/tenon.o
+$B/internal.a: $(LIB_O)
+	$(call say,ar    $@)rm -f $@ && ar rcs $@ $^
+$B/helper.a: $(HELPER_O) | $(DEPS)
+	@mkdir -p $(@D)
+	$(call say,ar    $@)rm -f $@ && ar rcs $@ $^
+$B/libtenon.so: $(LIB_O)
+	$(call say,link  $@)$(CC) $(CFLAGS) -shared -Wl,-soname,$(SONAME) $^ \
+	  -o $@.$(VERSION) -pthread
+	@ln -sf libtenon.so.$(VERSION) $B/$(SONAME)
+	@ln -sf $(SONAME) $@
+
+$B/tenon: $(TOOL_O) $B/libtenon.a
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread
+$B/tests/unit/%: $B/tests/unit/%.o $B/helper.a $B/internal.a
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -lcriterion -pthread
+$B/tests/scenario/%: $B/tests/scenario/%.o $B/helper.a $B/libtenon.a
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread
+
+$B/tests/crash/%: $B/tests/crash/%.o $B/tests/crash/disk.o \
+                  $B/tests/crash/ground.o $B/tests/crash/workload.o \
+                  $B/internal.a
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(WRAP)
+# The library's allocations pass by the test.
+$B/tests/crash/refuse: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+$B/src/%.o: FLAGS += -Isrc
+# Criterion's str takes no const.
+$B/tests/%.o: FLAGS += -Isrc -Itests -Wno-write-strings
+$B/%.o: %.c Makefile | $(DEPS)
+	@mkdir -p $(@D)
+	$(call say,cc    $<)$(CC) $(FLAGS) $(CFLAGS) -c $< -o $@
+
+# A test that fails does not stop the others: tests/summary.sh does, at the end.
+$B/tests/unit/%.ran: $B/tests/unit/%
+	@$(RUN) $< $(LIMIT) $<
+$B/tests/scenario/%.ran: $B/tests/scenario/%
+	@$(RUN) $< $(LIMIT) $<
+$B/tests/crash/%.ran: $B/tests/crash/%
+	@$(RUN) $< $(LIMIT) $<
+$B/tests/cli/run.sh.ran: $B/tenon $(wildcard tests/cli/*)
+	@$(RUN) $(@:.ran=) $(LIMIT) tests/cli/run.sh
+$B/tests/install/run.sh.ran: $B/libtenon.a $B/libtenon.so $B/tenon \
+                             $(wildcard tests/install/*) README.md docs/tenon.1 tenon.pc.in
+	@$(RUN) $(@:.ran=) $(LIMIT) tests/install/run.sh
+$B/rules/symbols.ran: $B/libtenon.a $B/libtenon.so
+$B/rules/%.ran: tests/rules/%.sh $(SOURCES) | $(DEPS)
+	@$(RUN) $(@:.ran=) $(LIMIT) $<
+
+-include $(patsubst %.o,%.d,$(LIB_O) $(TOOL_O) $(HELPER_O) $(UNIT:=.o) \
+           $(SCENARIO:=.o) $(patsubst %.c,$B/%.o,$(wildcard tests/crash/*.c)) \
+           $(TENON_BENCH:=.o))
+.PHONY: all check tests programs demo deps deps-ci deps-bench install uninstall
+.PHONY: bench help clean layers symbols headers format longest words
+.SECONDARY:
+.DELETE_ON_ERROR:

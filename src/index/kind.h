@@ -1,0 +1,250 @@
+/* kind.h - what the kinds of index share; private to this layer
+ *
+ * Names are read out of records without trust: whatever the bytes are, no place
+ * outside the heap is looked at.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef INDEX_KIND_H
+#define INDEX_KIND_H
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "index/index.h"
+
+#include <string.h>
+
+/* --- Words of a record --------------------------------------------------- */
+
+enum {
+    RECORD_NAME_SHIFT = 48, /* in record.type */
+    RECORD_KIND_SHIFT = 61,
+    RECORD_CHECK_SHIFT = 48, /* in record.count */
+    RECORD_ALIGN = 16,       /* of records, links and names */
+    RECORD_MIN_BLOCK = 32,   /* no object's block is smaller */
+};
+#define RECORD_OFF_MASK   UINT64_C(0x0000ffffffffffff)
+#define RECORD_COUNT_MASK UINT64_C(0x0000ffffffffffff)
+#define RECORD_NAME_MASK  UINT64_C(0x1fff)
+
+enum { TYPE_NAME_MAX = 255, TYPE_ALIGN_LOG2_MAX = 21 };
+
+/* Bytes of a named object's name, with its NUL and zeros. */
+static inline size_t record_name_room(size_t length)
+{
+    return round_up(length + 1, RECORD_ALIGN);
+}
+
+/* Bytes of the link before the record, if there is one. */
+static inline size_t record_link_room(tn_index index, tn_kind kind)
+{
+    return index == TN_INDEX_ISET && kind != TN_KIND_ANONYMOUS
+               ? sizeof(struct record_link)
+               : 0;
+}
+
+/* --- Looking without trust ----------------------------------------------- */
+
+/* One call's view of a heap: the size is asked once. */
+struct scope {
+    const struct heap *h;
+    uint64_t size;
+    tn_index index;
+};
+
+static inline struct scope scope_of(const struct heap *h, tn_index index)
+{
+    return (struct scope){h, heap_size(h), index};
+}
+
+/* May something of n bytes, 16-aligned, lie at off? */
+static inline bool scope_has(const struct scope *s, uint64_t off, uint64_t n)
+{
+    return off % RECORD_ALIGN == 0 && off != 0 && off <= s->size &&
+           s->size - off >= n;
+}
+
+/* Is the block at off one of BLOCK_INDEX with room for n bytes?  What changes
+ * an index asks this before it stores anything, so that damage does not
+ * spread. */
+static inline bool block_is_index(const struct scope *s, uint64_t off,
+                                  uint64_t n)
+{
+    const void *p = heap_at(s->h, off);
+
+    return scope_has(s, off, n) && heap_owns(s->h, p) &&
+           heap_state(s->h, p) == BLOCK_INDEX && heap_usable_size(s->h, p) >= n;
+}
+
+/* Read a word that others may be changing: once, so that what was checked is
+ * what is used. */
+static inline uint64_t load64(const uint64_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+/* A walk over all blocks: start with a zeroed one. */
+struct block_walk {
+    uint64_t off;
+    void *p;
+    enum block_state state;
+    size_t usable;
+};
+
+static inline bool block_walk_next(const struct heap *h,
+                                   struct block_walk *walk)
+{
+    walk->off =
+        heap_next_block(h, walk->off, &walk->p, &walk->state, &walk->usable);
+    return walk->off != 0;
+}
+
+/* Is the descriptor at off a sound one in use?  Safe for any off. */
+bool type_verify(const struct heap *h, uint64_t off);
+
+/* --- Names --------------------------------------------------------------- */
+
+struct name {
+    const char *bytes;
+    size_t length;
+};
+
+/* Order by unsigned bytes; of two names one of which begins with the other, the
+ * shorter is less. */
+static inline int name_compare(const struct name *a, const struct name *b)
+{
+    size_t n = a->length < b->length ? a->length : b->length;
+    int order = memcmp(a->bytes, b->bytes, n);
+
+    return order != 0 ? order
+                      : (a->length > b->length) - (a->length < b->length);
+}
+
+static inline uint64_t big_endian(const char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof(word));
+    return __builtin_bswap64(word);
+}
+
+/* The eight bytes of a name from byte skip on, zeros behind its end, as a
+ * number that orders as they do.  Since names hold no NUL, a slice that ends
+ * with a zero byte holds all that is left of the name.
+ *
+ * Searches ask for this with a skip that has just come from far away, so no
+ * branch may depend on it: a wrong guess would cost another such wait. */
+static inline uint64_t name_slice(const struct name *name, size_t skip)
+{
+    uint64_t word = 0;
+    size_t last, at, bits;
+
+    if (unlikely(name->length < 8)) {
+        for (size_t i = skip; i < name->length; i++)
+            word |= (uint64_t)(unsigned char)name->bytes[i]
+                    << (56 - 8 * (i - skip));
+        return word;
+    }
+    last = name->length - 8;
+    at = skip < last ? skip : last;
+    bits = 8 * (skip - at);
+    word = big_endian(name->bytes + at) << (bits & 63);
+    return word & -(uint64_t)(bits < 64);
+}
+
+/* How many bytes two names begin with alike. */
+size_t name_common(const struct name *a, const struct name *b);
+
+/* The name of the record at off, which may be anything; false: there can be no
+ * named or unique record. */
+bool name_read(const struct scope *s, uint64_t off, struct name *out);
+
+/* Are n bytes alike?  Inline for the few bytes that names mostly are. */
+static inline bool bytes_alike(const char *a, const char *b, size_t n)
+{
+    if (n > 32)
+        return memcmp(a, b, n) == 0;
+    if (n < 8) {
+        while (n > 0 && a[n - 1] == b[n - 1])
+            n--;
+        return n == 0;
+    }
+    for (size_t i = 0; i + 8 < n; i += 8) {
+        if (big_endian(a + i) != big_endian(b + i))
+            return false;
+    }
+    return big_endian(a + n - 8) == big_endian(b + n - 8);
+}
+
+/* Is this the name of the record at off, which may be anything?  A named
+ * object's is compared without waiting for the record's own length.  index is
+ * s->index, known better. */
+static inline bool name_is(const struct scope *s, uint64_t off,
+                           const struct name *name, tn_index index)
+{
+    const struct record *record = heap_at(s->h, off);
+    uint64_t room =
+        record_name_room(name->length) + record_link_room(index, TN_KIND_NAMED);
+    struct name here;
+    uint64_t word;
+
+    if (unlikely(!scope_has(s, off, sizeof(*record))))
+        return false;
+    word = load64(&record->type);
+    if (likely(word >> RECORD_NAME_SHIFT == name->length && room <= off))
+        return bytes_alike(heap_at(s->h, off - room), name->bytes,
+                           name->length);
+    return word >> RECORD_KIND_SHIFT == TN_KIND_UNIQUE &&
+           name_read(s, off, &here) && name_compare(name, &here) == 0;
+}
+
+/* --- The kinds ----------------------------------------------------------- */
+
+struct index_checker;
+
+/* What each kind does for index.c, which has checked the name's length, keeps
+ * index.count and ends walks that go in circles.  insert gets the record's
+ * name; TN_EEXIST: it is there already. */
+struct index_kind {
+    uint64_t (*find)(const struct scope *s, const struct index *ix,
+                     const struct name *name);
+    tn_status (*insert)(struct heap *h, const struct scope *s, struct index *ix,
+                        uint64_t record, const struct name *name);
+    tn_status (*remove)(struct heap *h, const struct scope *s, struct index *ix,
+                        uint64_t record, const struct name *name);
+    tn_status (*reserve)(struct heap *h, const struct scope *s,
+                         struct index *ix, size_t count);
+    void (*shrink)(struct heap *h, const struct scope *s, struct index *ix);
+    void (*clear)(struct heap *h, const struct scope *s, struct index *ix);
+    tn_status (*seek)(const struct scope *s, const struct index *ix,
+                      struct index_cursor *cursor, const struct name *name,
+                      bool after);
+    uint64_t (*next)(const struct scope *s, const struct index *ix,
+                     struct index_cursor *cursor);
+    void (*check)(struct index_checker *checker);
+};
+
+extern const struct index_kind index_iset, index_map, index_flat, index_hash;
+
+/* --- Checking ------------------------------------------------------------ */
+
+/* A running check of one index.  check functions hand every record met to
+ * index_check_record(), which tests I1 to I3 of index.c. */
+struct index_checker {
+    struct scope s;
+    const struct index *ix;
+    tn_kind kind;
+    struct report *report;
+    uint64_t records; /* met so far */
+    size_t blocks;    /* of BLOCK_INDEX, met so far */
+    bool sorted;      /* do they come in order? */
+    struct name last; /* name of the one before */
+};
+
+void index_check_record(struct index_checker *checker, uint64_t record);
+
+/* Is there a block of BLOCK_INDEX of at least n bytes at off?  Counts it, and
+ * reports it as I4 if not. */
+bool index_check_block(struct index_checker *checker, uint64_t off, uint64_t n);
+
+#endif

@@ -1,0 +1,104 @@
+/* file.h - the one door to files
+ *
+ * Every operation on a file that can change what a crash leaves behind goes
+ * through here, so that a test can record it, refuse it or die at it
+ * (os/fault.h).  Names in errors are those the caller gave.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef OS_FILE_H
+#define OS_FILE_H
+
+#include "tenon/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct file {
+    int fd; /* -1: not open */
+    bool writable;
+    bool unnamed;    /* made, but not published yet */
+    char *path;      /* for messages; owned */
+    char *temporary; /* where an unnamed file lies meanwhile, or NULL; owned */
+    uint64_t device, inode;
+};
+#define FILE_CLOSED                                                            \
+    {                                                                          \
+        .fd = -1                                                               \
+    }
+
+/* Open an existing regular file.  TN_ENOENT, TN_EACCES, TN_EROFS, TN_ENOMEM,
+ * TN_EINVAL (not a regular file; a fifo is not waited for), TN_ESYS. */
+tn_status file_open(struct file *f, const char *path, bool writable);
+
+/* Make an empty file without a name, to be written and then named, in the
+ * directory of path: O_TMPFILE where the file system has it, else under a
+ * temporary name, which stays behind if the process is killed.  mode is set
+ * whatever the umask.  As file_open(), and TN_ENOSPC, TN_EROFS. */
+tn_status file_create_unnamed(struct file *f, const char *path, mode_t mode);
+
+/* Give it its name path, which file_create_unnamed() was told, and sync the
+ * directory.  TN_EEXIST: the name is taken, and replace is false.  TN_EIO: the
+ * file has its name (others may use it by now), but a power cut may undo
+ * that. */
+tn_status file_publish(struct file *f, bool replace);
+
+/* Close; an unnamed file is gone.  Never fails; f is FILE_CLOSED after. */
+void file_close(struct file *f);
+
+/* All size bytes at offset, or an error: then buffer, or the file there, may
+ * have changed in part.  TN_ESIZE: the file ends before. */
+tn_status file_read(const struct file *f, void *buffer, size_t size,
+                    uint64_t offset);
+tn_status file_write(struct file *f, const void *buffer, size_t size,
+                     uint64_t offset);
+
+/* The same for several pieces, in this order, one system call each. */
+struct file_piece {
+    const void *bytes;
+    size_t size;
+    uint64_t offset;
+};
+tn_status file_write_pieces(struct file *f, const struct file_piece *pieces,
+                            size_t count);
+
+tn_status file_size(const struct file *f, uint64_t *size);
+tn_status file_mode(const struct file *f, mode_t *mode);
+
+/* Make the file size bytes long with real blocks under all of them, holes in
+ * what it had included, so that no store into a mapping can fail later; never
+ * shortens.  Where the file system cannot allocate, the new bytes are written
+ * as zeros and old holes stay.  TN_ENOSPC: the size is as before.  The caller
+ * keeps others from changing the size meanwhile. */
+tn_status file_extend(struct file *f, uint64_t size);
+
+/* Make the file size bytes long; new bytes are a hole. */
+tn_status file_truncate(struct file *f, uint64_t size);
+
+/* Punch a hole: the bytes read as zeros, and their whole blocks are given back.
+ * TN_ENOTSUP: the file system has none. */
+tn_status file_punch(struct file *f, uint64_t offset, uint64_t size);
+
+/* fdatasync.  TN_EIO: what was written may be lost; do not try again. */
+tn_status file_sync(struct file *f);
+
+/* Take the name away and sync the directory.  TN_ENOENT.  TN_EIO: it is gone,
+ * but a power cut may bring it back. */
+tn_status file_unlink(const char *path);
+
+/* A number that no other file has while this one exists. */
+uint64_t file_identity(const struct file *f);
+
+/* Does any directory still name it? */
+bool file_has_name(const struct file *f);
+
+/* Sync the directory that f's path is in.  TN_EIO, TN_EACCES. */
+tn_status file_sync_directory(const struct file *f);
+
+/* Is there a file at f's path, and is it f? */
+bool file_still_named(const struct file *f);
+
+#endif

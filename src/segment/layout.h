@@ -1,0 +1,54 @@
+/* layout.h - the bytes at the start of a segment
+ *
+ * The heap manages the whole of it and so comes first; its reserved bytes are
+ * this struct.  docs/FORMAT.md, "Segment".
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef SEGMENT_LAYOUT_H
+#define SEGMENT_LAYOUT_H
+
+#include "heap/layout.h"
+#include "index/layout.h"
+#include "sync/mutex.h"
+
+#include <stdint.h>
+
+#define SEGMENT_MAGIC   UINT64_C(0x31474553204e4e54) /* "TNN SEG1" */
+#define SEGMENT_VERSION 1
+
+struct segment {
+    struct heap heap;
+    uint64_t magic;
+    uint32_t version;
+    uint32_t reserved; /* zero */
+
+    /* Odd while an index changes.  Whoever gets the lock of names next, or
+     * looks without the lock, goes by it. */
+    uint64_t names_sequence;
+
+    /* Odd while descriptors of types or their counts change. */
+    uint64_t types_sequence;
+
+    /* Named and unique objects that are being made or destroyed, by the one
+     * who has the lock of names. */
+    uint64_t building;
+
+    /* Anonymous objects that are being made or destroyed, by whomever; or more,
+     * if somebody was killed meanwhile. */
+    uint64_t building_alone;
+
+    /* Handles that have a shared store open: more than there are means that
+     * some process was killed. */
+    uint64_t sharers;
+
+    uint64_t sums;  /* page sums, a block of BLOCK_INDEX; 0: none */
+    uint64_t types; /* tree of descriptors */
+    struct index named;
+    struct index unique;
+
+    struct mutex names_lock; /* recursive; taken before heap_lock */
+    struct mutex heap_lock;
+};
+
+#endif

@@ -1,0 +1,138 @@
+/* segment.h - a heap, two indexes, two locks and one header
+ *
+ * What store/ and check/ need of a segment beyond <tenon/segment.h>.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef SEGMENT_SEGMENT_H
+#define SEGMENT_SEGMENT_H
+
+#include "base/report.h"
+#include "heap/heap.h"
+#include "index/index.h"
+#include "segment/layout.h"
+#include "tenon/segment.h"
+
+/* Where more bytes come from: make size bytes from the segment's start usable
+ * and zero, at the same addresses.  The caller holds the heap lock. */
+typedef tn_status segment_extend_fn(void *arg, size_t size);
+
+enum segment_memory {
+    SEGMENT_BUFFER, /* the caller's bytes */
+    SEGMENT_HEAP,   /* from malloc(), may move */
+    SEGMENT_STORE,  /* a store's mapping */
+};
+
+/* A process's handle of a segment. */
+struct tn_segment {
+    struct segment *base;
+    size_t reach;    /* bytes of addresses behind base that are the segment's */
+    size_t max_size; /* bytes it may grow to */
+    size_t grow_step; /* 0: an eighth of the size; TN_NO_GROWTH: never */
+    bool locking;     /* others use it too: take the locks */
+    bool read_only;
+    bool live; /* read-only, while others may write */
+    enum segment_memory memory;
+    segment_extend_fn *extend; /* NULL: cannot grow by itself */
+    void *extend_arg;
+};
+
+static inline struct heap *segment_heap(const tn_segment *seg)
+{
+    return &seg->base->heap;
+}
+
+/* --- segment.c ----------------------------------------------------------- */
+
+/* Make an empty segment of size bytes at base.  TN_ESIZE, TN_EINVAL. */
+tn_status segment_format(struct segment *base, size_t size,
+                         const tn_options *options);
+
+/* Do the bytes at base look like a segment that available bytes can hold?
+ * TN_ENOTSTORE, TN_EVERSION, TN_ESIZE, TN_ECORRUPT. */
+tn_status segment_verify(const struct segment *base, size_t available);
+
+/* Make unlocked locks; nobody else uses the segment. */
+tn_status segment_reset_locks(struct segment *base);
+
+tn_index segment_index_kind(const tn_segment *seg);
+struct index *segment_index(const tn_segment *seg, tn_kind kind);
+
+/* TN_EROFS for a segment that may only be read. */
+tn_status segment_writable(const tn_segment *seg);
+
+/* --- locking.c ------------------------------------------------------------
+ *
+ * Nothing happens for a segment without locking.  The lock of names is
+ * recursive and comes first.  A result other than TN_OK means not locked. */
+tn_status segment_lock_names(const tn_segment *seg);
+tn_status segment_try_lock_names(const tn_segment *seg);
+void segment_unlock_names(const tn_segment *seg);
+tn_status segment_lock_shared_heap(const tn_segment *seg);
+
+static inline tn_status segment_lock_heap(const tn_segment *seg)
+{
+    return seg->locking ? segment_lock_shared_heap(seg) : TN_OK;
+}
+
+static inline void segment_unlock_heap(const tn_segment *seg)
+{
+    if (seg->locking)
+        mutex_unlock(&seg->base->heap_lock);
+}
+
+/* TN_ENOMEM: another process has made the segment larger than what this one
+ * has addresses for. */
+tn_status segment_within_reach(const tn_segment *seg);
+
+/* Was somebody killed in the middle of a change?  Nobody else uses it. */
+bool segment_is_torn(const struct segment *base);
+
+/* --- rebuild.c ----------------------------------------------------------- */
+
+/* Build heap, types and indexes anew from the chain of blocks, and take back
+ * every object that was being made or destroyed.  Nobody else uses the
+ * segment.  TN_ECORRUPT, TN_ENOMEM. */
+tn_status segment_rebuild(tn_segment *seg);
+
+/* The parts that a dead owner of one lock leaves to do; the caller holds the
+ * heap lock, and for the second that of names. */
+tn_status rebuild_heap(const tn_segment *seg);
+tn_status rebuild_names(const tn_segment *seg);
+
+/* --- extend.c ------------------------------------------------------------ */
+
+/* Make room for an allocation of n bytes.  The caller holds the heap lock.
+ * TN_ENOMEM: the segment may not grow, or not so far; TN_ENOSPC ... */
+tn_status segment_make_room(const tn_segment *seg, size_t n);
+
+/* --- names.c ------------------------------------------------------------- */
+
+/* Which index and which key a name stands for. */
+struct segment_name {
+    tn_kind kind;
+    const char *bytes;
+    size_t length;
+};
+
+/* TN_EINVAL: a type without a name.  NULL is TN_OK. */
+tn_status segment_check_type(const tn_type *type);
+
+/* TN_EINVAL: no possible name or type.  TN_ENOTSUP: the segment keeps none. */
+tn_status segment_resolve_name(const tn_segment *seg, const char *name,
+                               const tn_type *type, struct segment_name *out);
+
+/* Put what is known of a sound record into out.  Where others change it
+ * meanwhile, out holds nonsense, but nothing worse happens. */
+void segment_fill_object(const tn_segment *seg, uint64_t record,
+                         tn_object *out);
+
+/* The record of the object whose first element is at object, 0: none there. */
+uint64_t segment_record_of(const tn_segment *seg, const void *object);
+
+/* --- segment_check.c ----------------------------------------------------- */
+
+/* Report every broken invariant of all layers; takes no lock. */
+void segment_check(const tn_segment *seg, struct report *report);
+
+#endif

@@ -1,0 +1,296 @@
+/* changes.c - what a transaction changed, as the runs of a record (C3)
+ *
+ *     pages that are private now        dirty.c
+ *       compared with the image of the last commit
+ *         runs of words that differ     first in the record
+ *     sums of these pages               second: they overrule
+ *     the superblock of the new commit  last
+ *
+ * The pages of the sums are never compared: their words are known better from
+ * the pages they stand for, and a private copy of them may be older than what
+ * other commits have put there.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "base/error.h"
+#include "base/rule.h"
+#include "store/durable.h"
+#include "store/sums.h"
+#include "store/superblock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    JOIN = 16, /* equal bytes between two runs: cheaper than a run */
+    SUMS_A_RUN = 512,
+    SUMS_JOIN = 64, /* sums that are as they were: cheaper than a pwrite() */
+};
+
+/* --- Pages ---------------------------------------------------------------- */
+
+static bool words_differ(const char *a, const char *b, size_t at)
+{
+    uint64_t x, y;
+
+    memcpy(&x, a + at, sizeof(x));
+    memcpy(&y, b + at, sizeof(y));
+    return x != y;
+}
+
+/* Add the runs of words in which two pages differ. */
+static tn_status add_differences(struct journal *j, uint64_t offset,
+                                 const char *now, const char *before)
+{
+    tn_status status = TN_OK;
+    size_t at = 0;
+
+    while (status == TN_OK) {
+        size_t start, end;
+
+        while (at < STORE_PAGE && !words_differ(now, before, at))
+            at += 8;
+        if (at == STORE_PAGE)
+            break;
+        start = at;
+        end = at += 8;
+        for (; at < STORE_PAGE && at < end + JOIN + 8; at += 8)
+            if (words_differ(now, before, at))
+                end = at + 8;
+        at = end;
+        if (RULE(RUN) || start != 0)
+            status = journal_add(j, offset + start, now + start, end - start);
+    }
+    return status;
+}
+
+/* Remember a page whose sum must be renewed. */
+static tn_status note_change(struct durable *d, uint64_t page)
+{
+    if (d->changed_count == d->changed_capacity) {
+        size_t capacity =
+            d->changed_capacity == 0 ? 256 : 2 * d->changed_capacity;
+        uint64_t *changed = realloc(d->changed, capacity * sizeof(*changed));
+
+        if (changed == NULL)
+            return error_set(TN_ENOMEM, "no memory for a list of pages");
+        d->changed = changed;
+        d->changed_capacity = capacity;
+    }
+    d->changed[d->changed_count++] = page;
+    return TN_OK;
+}
+
+/* What shows the last commit, and what that has at this offset of the file. */
+static const struct region *last_commit(const struct durable *d)
+{
+    return d->image != NULL && RULE(DIFFBASE) ? &d->image->region : &d->read;
+}
+
+static const char *committed_at(const struct durable *d, uint64_t offset)
+{
+    return last_commit(d)->base + offset;
+}
+
+static tn_status compare_page(tn_store *store, uint64_t page)
+{
+    struct durable *d = store->durable;
+    uint64_t offset = page * STORE_PAGE;
+    const char *now = store->region.base + offset;
+    const char *before = committed_at(d, offset);
+    tn_status status;
+
+    if (offset < STORE_SEGMENT_OFF || sums_are_on(&store->segment, page) ||
+        (!RULE(COMPARE) && page % 2 != 0) ||
+        memcmp(now, before, STORE_PAGE) == 0)
+        return TN_OK;
+    status = note_change(d, page);
+    return status == TN_OK ? add_differences(&d->journal, offset, now, before)
+                           : status;
+}
+
+static tn_status add_pages(tn_store *store)
+{
+    struct durable *d = store->durable;
+    uint64_t pages;
+    tn_status status = transaction_pages(store, &pages);
+
+    d->changed_count = 0;
+    if (status == TN_OK)
+        status = dirty_find(&d->dirty, pages, last_commit(d));
+    for (size_t i = 0; status == TN_OK && i < d->dirty.count; i++) {
+        const struct page_run *run = &d->dirty.runs[i];
+
+        for (uint64_t k = 0; status == TN_OK && k < run->count; k++)
+            status = compare_page(store, run->first + k);
+    }
+    return status;
+}
+
+/* --- Sums ----------------------------------------------------------------- */
+
+static tn_status add_all_sums(tn_store *store, uint64_t pages)
+{
+    tn_segment *seg = &store->segment;
+    size_t words;
+    uint64_t *sums = sums_compute(seg, pages, &words);
+    tn_status status;
+
+    if (sums == NULL)
+        return error_set(TN_ENOMEM, "no memory for page sums");
+    status = journal_add(&store->durable->journal, sums_place(seg, 0), sums,
+                         words * sizeof(*sums));
+    free(sums);
+    return status;
+}
+
+static tn_status add_some_sums(tn_store *store, uint64_t first,
+                               const uint64_t *sums, size_t count)
+{
+    if (count == 0)
+        return TN_OK;
+    return journal_add(&store->durable->journal,
+                       sums_place(&store->segment, first), sums,
+                       count * sizeof(*sums));
+}
+
+/* Pages that the file has only now are zero unless they were changed, and those
+ * come later and overrule. */
+static tn_status add_new_sums(tn_store *store, uint64_t pages)
+{
+    static const char zeros[STORE_PAGE];
+    uint64_t sums[SUMS_A_RUN], sum = sums_of(zeros);
+    uint64_t page = store->durable->committed.file_size / STORE_PAGE;
+    tn_status status = TN_OK;
+
+    for (size_t i = 0; i < SUMS_A_RUN; i++)
+        sums[i] = sum;
+    for (size_t n; status == TN_OK && page < pages; page += n) {
+        n = pages - page < SUMS_A_RUN ? (size_t)(pages - page) : SUMS_A_RUN;
+        status = add_some_sums(store, page, sums, n);
+    }
+    return status;
+}
+
+/* Sums that make one run of the record. */
+struct sums_run {
+    uint64_t first;
+    size_t count;
+    uint64_t sums[SUMS_A_RUN];
+};
+
+/* Can the run go on with this page?  Pages that the file has only now have no
+ * sums yet that could stand between. */
+static bool can_reach(const tn_store *store, const struct sums_run *run,
+                      uint64_t page)
+{
+    uint64_t next = run->first + run->count;
+    uint64_t known = store->durable->committed.file_size / STORE_PAGE;
+
+    if (run->count == 0 || page - run->first >= SUMS_A_RUN)
+        return false;
+    return page == next || (page - next <= SUMS_JOIN && page <= known);
+}
+
+static void put_sum(const tn_store *store, struct sums_run *run, uint64_t page)
+{
+    uint64_t next = run->first + run->count;
+
+    memcpy(&run->sums[run->count],
+           committed_at(store->durable, sums_place(&store->segment, next)),
+           (page - next) * sizeof(run->sums[0]));
+    run->count = page - run->first;
+    run->sums[run->count++] = sums_of(store->region.base + page * STORE_PAGE);
+}
+
+static tn_status add_changed_sums(tn_store *store)
+{
+    struct durable *d = store->durable;
+    struct sums_run run;
+    tn_status status = TN_OK;
+
+    run.first = run.count = 0; /* 4 KiB of sums are not worth zeroing */
+    for (size_t i = 0; status == TN_OK && i < d->changed_count; i++) {
+        uint64_t page = d->changed[i];
+
+        if (!sums_cover(&store->segment, page))
+            continue;
+        if (!can_reach(store, &run, page)) {
+            status = add_some_sums(store, run.first, run.sums, run.count);
+            run.first = page;
+            run.count = 0;
+        }
+        put_sum(store, &run, page);
+    }
+    return status == TN_OK
+               ? add_some_sums(store, run.first, run.sums, run.count)
+               : status;
+}
+
+static tn_status add_sums(tn_store *store, uint64_t size)
+{
+    tn_status status = TN_OK;
+
+    if (store->segment.base->sums == 0 || !RULE(SUM))
+        return TN_OK;
+    if (store->durable->fresh_sums)
+        return add_all_sums(store, size / STORE_PAGE);
+    if (size > store->durable->committed.file_size)
+        status = add_new_sums(store, size / STORE_PAGE);
+    return status == TN_OK ? add_changed_sums(store) : status;
+}
+
+/* --- The superblock ------------------------------------------------------- */
+
+static tn_status next_superblock(const tn_store *store, uint64_t size,
+                                 struct superblock *sb)
+{
+    tn_status status;
+
+    *sb = store->durable->committed;
+    sb->commit_number = store->durable->journal.end.number;
+    sb->file_size = size;
+    sb->segment_size = tn_segment_size(&store->segment);
+    status = superblock_new_commit(sb);
+    if (status == TN_OK)
+        superblock_seal(sb);
+    return status;
+}
+
+/* One run, so that one pwrite() moves F's from one valid superblock to the
+ * next. */
+static tn_status add_superblock(tn_store *store, const struct superblock *sb)
+{
+    size_t start = offsetof(struct superblock, file_size);
+
+    return journal_add(&store->durable->journal, start,
+                       (const char *)sb + start, sizeof(*sb) - start);
+}
+
+/* --- All of it ------------------------------------------------------------ */
+
+tn_status changes_any(tn_store *store, bool *any)
+{
+    tn_status status = apply_follow_image(store);
+
+    if (status == TN_OK)
+        status = journal_begin(&store->durable->journal);
+    if (status == TN_OK)
+        status = add_pages(store);
+    *any = store->durable->changed_count != 0;
+    return status;
+}
+
+tn_status changes_add(tn_store *store, uint64_t size, struct superblock *sb,
+                      bool *any)
+{
+    tn_status status = changes_any(store, any);
+
+    *any = *any || size != store->durable->committed.file_size;
+    if (status != TN_OK || !*any)
+        return status;
+    status = add_sums(store, size);
+    if (status == TN_OK)
+        status = next_superblock(store, size, sb);
+    return status == TN_OK ? add_superblock(store, sb) : status;
+}

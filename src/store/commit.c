@@ -1,0 +1,309 @@
+/* commit.c - from stores in memory to a record on disk
+ *
+ *     C1   the file has the size that this commit needs, on disk
+ *     C2   state LIVE, on disk, once a handle
+ *     C3   compare W with the image of the last commit: the bytes that differ,
+ *          the sums of their pages and the superblock make a record (changes.c)
+ *     C4   room in the journal: checkpoint, extend, or wait for readers
+ *     C5   write the record
+ *     C6   TN_NO_SYNC: that is all
+ *     C7   fdatasync the journal                                   <- durable
+ *     C8   synced := this commit                                   <- shown
+ *     C9   RL exclusive at once?  If not the apply is deferred
+ *     C10  apply   C11  give W's private pages back   C12  release WL
+ *
+ * Killed before C7 is complete: the commit took place if the whole record is on
+ * disk, and nobody was told either way.  Killed after: it did.
+ *
+ * Up to C5 a failure changes nothing and the transaction stays open.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/rule.h"
+#include "os/process.h"
+#include "store/durable.h"
+#include "store/sums.h"
+#include "store/superblock.h"
+
+#include <string.h>
+
+/* --- C1, C2 --------------------------------------------------------------- */
+
+static uint64_t wanted_size(const tn_store *store)
+{
+    uint64_t size =
+        round_up(STORE_SEGMENT_OFF + tn_segment_size(&store->segment),
+                 region_page_size());
+
+    return size > store->durable->committed.file_size
+               ? size
+               : store->durable->committed.file_size;
+}
+
+static tn_status secure_size(tn_store *store, uint64_t size)
+{
+    uint64_t actual;
+    tn_status status;
+
+    if (size <= store->durable->committed.file_size)
+        return TN_OK;
+    if (!RULE(GROWCOMMIT) && file_size(&store->file, &actual) == TN_OK &&
+        actual >= size)
+        return TN_OK;
+    status = file_extend(&store->file, size);
+    if (status != TN_OK)
+        return status;
+    if (RULE(GROWSYNC))
+        status = file_sync(&store->file);
+    return status == TN_OK ? TN_OK : apply_poison(store, true, status);
+}
+
+static bool is_live(const tn_store *store)
+{
+    struct superblock sb;
+    uint64_t state;
+
+    return superblock_read(&store->file, true, &sb, &state) == TN_OK &&
+           state == STORE_LIVE;
+}
+
+static tn_status secure_live(tn_store *store)
+{
+    tn_status status;
+
+    if (store->durable->live || !RULE(LIVE) ||
+        (!RULE(LIVEHANDLE) && is_live(store)))
+        return TN_OK;
+    status = superblock_set_state(&store->file, STORE_LIVE);
+    if (status != TN_OK)
+        return apply_poison(store, true, status);
+    store->durable->live = true;
+    return TN_OK;
+}
+
+/* A store gets its sums with its first commit of anything, and a larger block
+ * when it has outgrown this one; making it may let the segment grow. */
+static tn_status secure_sums(tn_store *store)
+{
+    struct durable *d = store->durable;
+    tn_segment *seg = &store->segment;
+    bool any = false;
+    tn_status status = TN_OK;
+
+    if (d->no_sums) {
+        if (seg->base->sums != 0)
+            sums_drop(seg);
+        return TN_OK;
+    }
+    while (status == TN_OK &&
+           !sums_suffice(seg, wanted_size(store) / STORE_PAGE)) {
+        status = changes_any(store, &any);
+        if (status != TN_OK || !any)
+            return status;
+        d->fresh_sums = true;
+        status = sums_make(seg, wanted_size(store) / STORE_PAGE);
+    }
+    return status;
+}
+
+/* --- C4 ------------------------------------------------------------------- */
+
+static tn_status sync_tail(tn_store *store)
+{
+    struct durable *d = store->durable;
+    tn_status status;
+
+    if (mark_load(&d->marks->synced) >= d->journal.end.number)
+        return TN_OK;
+    if (!RULE(MARKORDER))
+        mark_store(&d->marks->synced, d->journal.end.number);
+    status = journal_sync(&d->journal);
+    if (status != TN_OK)
+        return apply_poison(store, false, status);
+    mark_store(&d->marks->synced, d->journal.end.number);
+    d->own_tail = false;
+    return TN_OK;
+}
+
+/* Empty the journal if all of it is applied, or can be after waiting. */
+static tn_status empty_journal(tn_store *store)
+{
+    tn_status status = TN_OK;
+
+    if (apply_is_pending(store) && RULE(CKPTAPPLIED)) {
+        if (RULE(WAHEAD))
+            status = sync_tail(store);
+        if (status == TN_OK)
+            status = apply_pending(store, store->durable->patience_ms);
+    }
+    return status == TN_OK ? apply_checkpoint(store) : status;
+}
+
+static bool fits(const struct journal *j, size_t bytes)
+{
+    return bytes <= journal_room(j);
+}
+
+static tn_status secure_room(tn_store *store, size_t bytes, bool *emptied)
+{
+    struct durable *d = store->durable;
+    struct journal *j = &d->journal;
+    tn_status status = TN_OK;
+
+    *emptied = false;
+    if (fits(j, bytes))
+        return TN_OK;
+    if (apply_is_pending(store) && j->end.off + bytes <= d->journal_limit)
+        return journal_extend(j, j->end.off + bytes > 2 * j->size
+                                     ? j->end.off + bytes
+                                     : 2 * j->size);
+    status = empty_journal(store);
+    *emptied = status == TN_OK;
+    if (status == TN_OK && !fits(j, bytes))
+        status = journal_extend(j, j->end.off + bytes);
+    return status;
+}
+
+/* --- The commit ----------------------------------------------------------- */
+
+/* C3 to C5.  Emptying the journal uses its buffer and may change the image, so
+ * the record is then built once more. */
+static tn_status write_record(tn_store *store, uint64_t size,
+                              struct superblock *sb, bool *any)
+{
+    struct durable *d = store->durable;
+    struct journal *j = &d->journal;
+    bool emptied = true;
+    tn_status status = TN_OK;
+
+    for (int round = 0; status == TN_OK && emptied && round < 2; round++) {
+        status = changes_add(store, size, sb, any);
+        if (status != TN_OK || !*any)
+            return status;
+        status = secure_room(store, journal_record_size(j), &emptied);
+    }
+    if (status != TN_OK)
+        return status;
+    status = journal_write(
+        j, (struct commit_id){sb->commit_number, sb->commit_nonce},
+        mark_load(&d->marks->synced), size);
+    if (status == TN_OK)
+        d->fresh_sums = false;
+    return status == TN_OK || status == TN_ENOSPC
+               ? status
+               : apply_poison(store, false, status);
+}
+
+/* C9 to C11.  A failure to apply is not one of the commit: the records stay
+ * pending, and the next one tries again. */
+static void apply_if_possible(tn_store *store)
+{
+    struct durable *d = store->durable;
+
+    if (!apply_is_pending(store) || apply_pending(store, -1) == TN_OK)
+        if (dirty_settle(&d->dirty) != TN_OK)
+            d->stands_for = (struct commit_id){0};
+}
+
+static tn_status commit(tn_store *store, unsigned flags)
+{
+    struct durable *d = store->durable;
+    struct superblock sb;
+    bool any = false;
+    uint64_t size;
+    tn_status status = secure_sums(store);
+
+    size = wanted_size(store);
+    if (status == TN_OK)
+        status = secure_size(store, size);
+    if (status == TN_OK)
+        status = secure_live(store);
+    if (status == TN_OK)
+        status = write_record(store, size, &sb, &any);
+    if (status != TN_OK)
+        return status;
+    if (any) {
+        d->committed = sb;
+        d->stands_for = (struct commit_id){sb.commit_number, sb.commit_nonce};
+    }
+    if ((flags & TN_NO_SYNC) != 0) {
+        d->own_tail = d->own_tail || any;
+        return TN_OK;
+    }
+    status = sync_tail(store);
+    if (status == TN_OK)
+        apply_if_possible(store);
+    return status;
+}
+
+/* After a failure that poisons, W shows nothing that was not committed. */
+static void end(tn_store *store)
+{
+    struct durable *d = store->durable;
+    uint64_t pages;
+
+    if (d->poisoned && transaction_pages(store, &pages) == TN_OK)
+        dirty_reset(&d->dirty, pages);
+    d->open = false;
+    turn_give(store);
+}
+
+TN_API tn_status tn_commit_with(tn_store *store, unsigned flags)
+{
+    struct durable *d = store->durable;
+    tn_status status;
+
+    if (d == NULL || !d->open || store->opener != process_generation())
+        return error_set(TN_EINVAL, "%s: no transaction is open", store->path);
+    if ((flags & ~(unsigned)TN_NO_SYNC) != 0)
+        return error_set(TN_EINVAL, "%s: flags %#x are not known", store->path,
+                         flags);
+    status = commit(store, flags);
+    if (status == TN_EIO && !d->poisoned) /* the same, wherever it came from */
+        apply_poison(store, false, status);
+    if (status == TN_OK || d->poisoned)
+        end(store);
+    return status;
+}
+
+TN_API tn_status tn_commit(tn_store *store)
+{
+    return tn_commit_with(store, 0);
+}
+
+TN_API tn_status tn_sync(tn_store *store)
+{
+    tn_status status = durable_usable(store);
+
+    if (status == TN_OK)
+        status = turn_take(store, true, NULL);
+    if (status != TN_OK)
+        return status;
+    status = apply_settle(store);
+    if (status == TN_OK)
+        status = sync_tail(store);
+    if (status == TN_OK && apply_is_pending(store))
+        apply_pending(store, -1);
+    turn_give(store);
+    return status;
+}
+
+TN_API tn_status tn_checkpoint(tn_store *store)
+{
+    tn_status status = durable_usable(store);
+
+    if (status == TN_OK)
+        status = turn_take(store, true, NULL);
+    if (status != TN_OK)
+        return status;
+    status = apply_settle(store);
+    if (status == TN_OK)
+        status = empty_journal(store);
+    turn_give(store);
+    return status == TN_EBUSY
+               ? error_set(TN_EBUSY, "%s: readers hold the file still",
+                           store->path)
+               : status;
+}

@@ -1,0 +1,176 @@
+/* durable.h - what a handle of a durable store has beside its file
+ *
+ * Names of steps (B1, C5 ...), locks (L1 ...) and invariants (P1 ...) are those
+ * of docs/CRASH.md.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef STORE_DURABLE_H
+#define STORE_DURABLE_H
+
+#include "store/dirty.h"
+#include "store/journal.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+/* In marks->applied: what F holds is not known; lay every record over it. */
+#define APPLIED_NONE UINT64_C(0)
+
+/* A private mapping of F with the runs of records laid over it. */
+struct overlay {
+    struct region region;
+    struct journal_place through; /* behind the last record laid over it */
+    uint64_t generation;
+    uint64_t applied; /* the mark when it was made */
+    tn_segment segment;
+    unsigned users;
+    struct overlay *next;
+};
+
+struct durable {
+    /* L1: who may write, among the threads of this handle; in front of WL. */
+    pthread_mutex_t turn_lock;
+    pthread_cond_t turn_free;
+    bool turn_taken;
+    pthread_t turn_owner;
+
+    /* L1: in front of GATE, and of RL and everything about read views. */
+    pthread_mutex_t gate_lock;
+    pthread_mutex_t read_lock;
+    unsigned readers;         /* open views of this handle; > 0: RL is held */
+    struct journal reader;    /* for laying records over views */
+    struct overlay *overlays; /* in use by views */
+    struct region read;       /* R */
+    tn_segment read_segment;  /* of R */
+
+    struct region marks_region; /* M: the first page, shared and writable */
+    struct marks *marks;        /* in M, or in R of a handle that only reads */
+    uint64_t boot;              /* this boot; 0: not to be found out */
+    const tn_segment *pinned;   /* read-only handles: the view of the opening */
+
+    /* Under the turn and WL. */
+    struct journal journal;
+    struct journal_place settled; /* a place to look for others from */
+    struct dirty dirty;
+    uint64_t *changed; /* pages whose sums the commit must renew */
+    size_t changed_count, changed_capacity;
+    struct commit_id stands_for; /* which commit W is */
+    struct superblock committed; /* the superblock of that commit */
+    struct overlay *image;       /* F with the pending records; NULL: R is it */
+    uint64_t joined; /* generation found at open; 0: this handle saw all */
+    uint64_t journal_limit; /* bytes that J may be extended to */
+    int patience_ms;        /* how long to wait for readers when J is full */
+    bool no_sums;           /* an option */
+    bool fresh_sums;        /* W has a block for them that was never written */
+    bool open;              /* a transaction is */
+    bool live;              /* this handle synced LIVE itself (C2) */
+    bool own_tail; /* records beyond synced are this handle's (TN_NO_SYNC) */
+    bool poisoned; /* a sync failed: nothing is written any more */
+};
+
+/* The marks, one word at a time. */
+static inline uint64_t mark_load(const uint64_t *mark)
+{
+    return __atomic_load_n(mark, __ATOMIC_ACQUIRE);
+}
+
+static inline void mark_store(uint64_t *mark, uint64_t value)
+{
+    __atomic_store_n(mark, value, __ATOMIC_RELEASE);
+}
+
+/* --- overlay.c ------------------------------------------------------------ */
+
+/* The place behind record number of j's generation; before the first one if
+ * the number is less than the base's.  *hint is a place of the same generation
+ * to go on from if it is not too far. */
+tn_status overlay_find_place(struct journal *j,
+                             const struct journal_place *hint, uint64_t number,
+                             struct journal_place *out);
+
+/* Lay the records behind place up to number through over memory that maps F
+ * from its start; place moves along. */
+tn_status overlay_lay(const struct region *target, struct journal *j,
+                      struct journal_place *place, uint64_t through);
+
+/* Make one of F with the records after applied up to through over it. */
+tn_status overlay_make(struct overlay **out, tn_store *store, struct journal *j,
+                       uint64_t applied, uint64_t through);
+void overlay_free(struct overlay *overlay);
+
+/* --- apply.c -------------------------------------------------------------- */
+
+/* A1 to A4, if RL can be had at once, or with patience_ms >= 0 within that
+ * time.  TN_EBUSY: deferred. */
+tn_status apply_pending(tn_store *store, int patience_ms);
+
+/* B2: adopt what somebody else left unsynced.  4.6: start a new generation. */
+tn_status apply_settle(tn_store *store);
+tn_status apply_checkpoint(tn_store *store);
+
+/* Rewrite both header slots and all records behind place, and sync (O7, B2). */
+tn_status apply_adopt(tn_store *store, const struct journal_place *from);
+
+/* 4.8: nothing is written any more through this handle; file_failed: it was F
+ * and not J.  Returns status. */
+tn_status apply_poison(tn_store *store, bool file_failed, tn_status status);
+
+/* Are there records that F does not hold? */
+bool apply_is_pending(const tn_store *store);
+
+/* Make d->image show F with all records up to the last, or drop it when F
+ * shows them itself. */
+tn_status apply_follow_image(tn_store *store);
+
+/* --- changes.c ------------------------------------------------------------ */
+
+/* Begin a record with the runs of bytes in which W differs from the image of
+ * the last commit. */
+tn_status changes_any(tn_store *store, bool *any);
+
+/* The same, then the sums of these pages and the superblock sb of the new
+ * commit, for a file of size bytes.  *any: is there anything to commit;
+ * if not the record is of no use.  TN_ENOMEM. */
+tn_status changes_add(tn_store *store, uint64_t size, struct superblock *sb,
+                      bool *any);
+
+/* --- transaction.c -------------------------------------------------------- */
+
+/* L1 and WL.  until NULL: wait for ever. */
+tn_status turn_take(tn_store *store, bool wait, const struct timespec *until);
+void turn_give(tn_store *store);
+
+/* Fork, access, poison. */
+tn_status durable_usable(const tn_store *store);
+
+/* Make W the image of the last commit, whatever it held (B4, R1). */
+tn_status transaction_refresh(tn_store *store);
+
+/* Pages of W that may have been stored to: those that the file has. */
+tn_status transaction_pages(const tn_store *store, uint64_t *pages);
+
+/* --- durable.c ------------------------------------------------------------ */
+
+tn_status durable_open(tn_store *store, unsigned flags,
+                       const tn_options *options, const struct timespec *until);
+tn_status durable_close(tn_store *store);
+
+/* Is a transaction open, or a view that tn_read_begin() gave? */
+bool durable_has_views(const tn_store *store);
+
+/* What every handle has that reads committed states.  TN_ENOMEM. */
+tn_status durable_make_handle(tn_store *store, const tn_options *options);
+void durable_free_handle(tn_store *store);
+
+/* --- read.c --------------------------------------------------------------- */
+
+/* The view of a read-only handle, which holds RL already; and its end. */
+tn_status read_open(tn_store *store, const tn_options *options);
+void read_close(tn_store *store);
+
+/* Lay the pending records over the private mapping of a handle that holds RL,
+ * V5 with all of memory as its target. */
+tn_status read_lay_pending(tn_store *store);
+
+#endif

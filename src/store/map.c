@@ -1,0 +1,141 @@
+/* map.c - a store's file in memory, and how far its segment is believed
+ *
+ *     file      | page | segment ..................... |
+ *     region    | ........ addresses, up to the maximum size ............ |
+ *                        reach: what of them is the segment's
+ *
+ * A segment's header comes from a file, so it is verified before anything in it
+ * is followed.  While others are at work it may change under our eyes: the file
+ * is extended first and the header after that, so a size read too early is too
+ * small.  Then both are read again.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "base/bytes.h"
+#include "base/error.h"
+#include "os/clock.h"
+#include "store/store.h"
+#include "store/sums.h"
+
+#include <inttypes.h>
+
+enum {
+    LOOKS = 50, /* at a header that others may be changing, each after */
+    BETWEEN_LOOKS = 1000 * 1000, /* nanoseconds */
+};
+
+/* One look: the file's size first, then what says that it needs as much. */
+tn_status store_check_header(tn_store *store, const tn_segment *view)
+{
+    uint64_t size;
+    tn_status status = file_size(&store->file, &size);
+
+    if (status != TN_OK)
+        return status;
+    if (size > store->region.size)
+        return error_set(TN_ENOMEM,
+                         "%s: the store has grown to %" PRIu64
+                         " bytes meanwhile, but there are addresses for %zu "
+                         "only",
+                         store->path, size, store->region.size);
+    if (size < STORE_SEGMENT_OFF)
+        return error_set(TN_ESIZE, "%s: the file has been cut off",
+                         store->path);
+    if (view == &store->segment && store->access != TN_DURABLE)
+        store->backed = size; /* still one thread's: it is being opened */
+    status = segment_verify(view->base, size - STORE_SEGMENT_OFF);
+    return status == TN_OK ? TN_OK : error_prefix(status, "%s", store->path);
+}
+
+static tn_status verify_header(tn_store *store, bool at_work)
+{
+    tn_status status = store_check_header(store, &store->segment);
+
+    for (int i = 1; status != TN_OK && at_work && i < LOOKS; i++) {
+        clock_sleep(BETWEEN_LOOKS, NULL);
+        status = store_check_header(store, &store->segment);
+    }
+    return status;
+}
+
+tn_status store_map_only(tn_store *store, enum region_access access,
+                         const tn_options *options)
+{
+    const struct superblock *sb = &store->superblock;
+    tn_segment *seg = &store->segment;
+    uint64_t size;
+    tn_status status = file_size(&store->file, &size);
+
+    if (status == TN_OK)
+        status =
+            region_map_most(&store->region, &store->file, access,
+                            sb->max_size > size ? sb->max_size : size, size,
+                            options != NULL ? options->address : NULL);
+    if (status != TN_OK)
+        return status;
+    seg->base = (struct segment *)(store->region.base + STORE_SEGMENT_OFF);
+    seg->memory = SEGMENT_STORE;
+    seg->reach = store->region.size - STORE_SEGMENT_OFF;
+    seg->max_size = sb->max_size - STORE_SEGMENT_OFF;
+    if (seg->max_size > seg->reach)
+        seg->max_size = seg->reach;
+    seg->grow_step = options != NULL ? options->grow_step : 0;
+    store->backed = size;
+    return TN_OK;
+}
+
+tn_status store_map(tn_store *store, enum region_access access,
+                    const tn_options *options, bool at_work)
+{
+    tn_status status = store_map_only(store, access, options);
+
+    return status == TN_OK ? verify_header(store, at_work) : status;
+}
+
+tn_status store_compare(const tn_store *store)
+{
+    const struct superblock *sb = &store->superblock;
+    const struct segment *base = store->segment.base;
+
+    if (heap_sequence(&base->heap) % 2 != 0) /* so it was not verified */
+        return error_set(TN_ECORRUPT,
+                         "%s: the store is marked as closed in order, but its "
+                         "segment is in the middle of a change",
+                         store->path);
+    if (sb->segment_size == heap_size(&base->heap) &&
+        sb->index == base->named.kind && sb->fit == base->heap.fit)
+        return TN_OK;
+    return error_set(TN_ECORRUPT,
+                     "%s: the superblock and the segment's header contradict "
+                     "each other",
+                     store->path);
+}
+
+tn_status store_verify(const tn_store *store)
+{
+    return store_verify_view(store, &store->segment);
+}
+
+tn_status store_verify_view(const tn_store *store, const tn_segment *view)
+{
+    struct report report = {0};
+
+    segment_check(view, &report);
+    if (store->held_commit)
+        sums_check(view, &report);
+    if (report.findings == 0)
+        return TN_OK;
+    return error_set(TN_ECORRUPT,
+                     "%s: the store is damaged: %zu things are wrong; "
+                     "tenon check tells which",
+                     store->path, report.findings);
+}
+
+/* The file first; others may have extended it further already. */
+tn_status store_extend_file(void *arg, size_t size)
+{
+    tn_store *store = arg;
+
+    return file_extend(&store->file,
+                       round_up(STORE_SEGMENT_OFF + size, region_page_size()));
+}

@@ -1,0 +1,114 @@
+/* overlay.c - committed states that the file alone does not show
+ *
+ * When readers hold the file still, or an applier died, F is older than the
+ * last commit.  What it misses is in the journal:
+ *
+ *       records applied+1 .. n      +------+      +---+
+ *     laid over in order            | runs |      |   |
+ *                                   +------+------+---+--------------+
+ *       F, private mapping          |                                |
+ *                                   +--------------------------------+
+ *
+ * The pages that are touched become private, all others are F's own.  Nobody
+ * writes F while such a view is open (its user holds RL), and a record laid
+ * over bytes that are there already changes nothing, so it does not matter what
+ * part of the records F has (P1).
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "base/error.h"
+#include "store/durable.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+tn_status overlay_find_place(struct journal *j,
+                             const struct journal_place *hint, uint64_t number,
+                             struct journal_place *out)
+{
+    struct journal_place place = journal_start(j);
+    tn_status status = TN_OK;
+
+    if (hint != NULL && hint->off >= JOURNAL_RECORDS_OFF &&
+        hint->number <= number && hint->number >= place.number)
+        place = *hint;
+    while (status == TN_OK && place.number < number)
+        status = journal_read(j, &place);
+    if (status == TN_OK)
+        *out = place;
+    return status;
+}
+
+static tn_status lay_runs(const struct region *target, const struct journal *j)
+{
+    uint64_t offset;
+    const void *bytes;
+    size_t length, at = 0;
+
+    while (journal_next_run(j, &at, &offset, &bytes, &length)) {
+        if (offset > target->size || length > target->size - offset)
+            return error_set(TN_ENOMEM,
+                             "%s: the store has grown beyond the addresses "
+                             "that this process has for it",
+                             j->file.path);
+        memcpy(target->base + offset, bytes, length);
+    }
+    return TN_OK;
+}
+
+tn_status overlay_lay(const struct region *target, struct journal *j,
+                      struct journal_place *place, uint64_t through)
+{
+    tn_status status = TN_OK;
+
+    while (status == TN_OK && place->number < through) {
+        status = journal_read(j, place);
+        if (status == TN_OK)
+            status = lay_runs(target, j);
+    }
+    return status;
+}
+
+static void make_segment(struct overlay *overlay, const tn_store *store)
+{
+    tn_segment *seg = &overlay->segment;
+
+    seg->base = (struct segment *)(overlay->region.base + STORE_SEGMENT_OFF);
+    seg->memory = SEGMENT_STORE;
+    seg->reach = overlay->region.size - STORE_SEGMENT_OFF;
+    seg->max_size = store->segment.max_size;
+    seg->read_only = true;
+}
+
+tn_status overlay_make(struct overlay **out, tn_store *store, struct journal *j,
+                       uint64_t applied, uint64_t through)
+{
+    struct overlay *overlay = calloc(1, sizeof(*overlay));
+    tn_status status;
+
+    if (overlay == NULL)
+        return error_set(TN_ENOMEM, "no memory for a view");
+    status = region_map_most(&overlay->region, &store->file, REGION_PRIVATE,
+                             store->region.size, store->region.size, NULL);
+    if (status == TN_OK)
+        status = overlay_find_place(j, NULL, applied, &overlay->through);
+    if (status == TN_OK)
+        status = overlay_lay(&overlay->region, j, &overlay->through, through);
+    if (status != TN_OK) {
+        overlay_free(overlay);
+        return status;
+    }
+    overlay->generation = j->header.generation;
+    overlay->applied = applied;
+    make_segment(overlay, store);
+    *out = overlay;
+    return TN_OK;
+}
+
+void overlay_free(struct overlay *overlay)
+{
+    if (overlay == NULL)
+        return;
+    region_unmap(&overlay->region);
+    free(overlay);
+}

@@ -1,0 +1,201 @@
+/* sums.c - a checksum of every page of a store, kept in the store
+ *
+ *     page of the file     0     1     2     3     4     5    6
+ *                       +-----+-----+-----+-----+-----+-----+----
+ *                       | sb  |     |     | sums ... |     |
+ *                       +-----+-----+-----+-----+-----+-----+----
+ *                               ^     ^                  ^
+ *     sums[]          -  |  sum | sum |  -   |  -   |   sum | ...
+ *
+ * The sums are words in a block of the heap (BLOCK_INDEX, named by the
+ * segment's header) that begins and ends on pages, so that no page is partly
+ * theirs.  The word of a page is XXH3-64 of its 4096 bytes.
+ *
+ *   P1  Each covered page has the sum that stands for it.
+ *   P2  Words that stand for no covered page are 0.
+ *
+ * Commits renew the sums of the pages they change, in the same record.  A store
+ * in shared use changes without them; the last one to close it computes all of
+ * them again.  A flipped bit in the sums shows as a page that does not fit.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "store/sums.h"
+#include "base/digest.h"
+#include "base/error.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where the block is and how many whole pages it has; false: there is none, or
+ * nothing that could be one. */
+static bool find_block(const tn_segment *view, uint64_t *first, uint64_t *pages)
+{
+    const struct heap *h = segment_heap(view);
+    uint64_t off = view->base->sums;
+
+    if (off == 0 || off % STORE_PAGE != 0 || off >= heap_size(h) ||
+        !heap_owns(h, heap_at(h, off)) ||
+        heap_state(h, heap_at(h, off)) != BLOCK_INDEX)
+        return false;
+    *first = (off + STORE_SEGMENT_OFF) / STORE_PAGE;
+    *pages = heap_usable_size(h, heap_at(h, off)) / STORE_PAGE;
+    return *pages != 0;
+}
+
+bool sums_are_on(const tn_segment *view, uint64_t page)
+{
+    uint64_t first, pages;
+
+    return find_block(view, &first, &pages) && page >= first &&
+           page - first < pages;
+}
+
+bool sums_cover(const tn_segment *view, uint64_t page)
+{
+    return page > 0 && !sums_are_on(view, page);
+}
+
+uint64_t sums_of(const void *page)
+{
+    return digest64(page, STORE_PAGE);
+}
+
+uint64_t sums_place(const tn_segment *view, uint64_t page)
+{
+    return STORE_SEGMENT_OFF + view->base->sums + page * sizeof(uint64_t);
+}
+
+static size_t words_for(uint64_t block_pages)
+{
+    return block_pages * (STORE_PAGE / sizeof(uint64_t));
+}
+
+bool sums_suffice(const tn_segment *view, uint64_t pages)
+{
+    uint64_t first, block_pages;
+
+    return find_block(view, &first, &block_pages) &&
+           words_for(block_pages) >= pages;
+}
+
+/* A transaction's view may be behind with the words, which commits put into the
+ * record past it.  From now on its pages count like all others, so they have to
+ * be found and compared: storing to them does it. */
+void sums_drop(tn_segment *view)
+{
+    uint64_t first, pages;
+    struct heap *h = segment_heap(view);
+
+    if (find_block(view, &first, &pages)) {
+        memset(heap_at(h, view->base->sums), 0, pages * STORE_PAGE);
+        heap_free(h, heap_at(h, view->base->sums));
+    }
+    view->base->sums = 0;
+}
+
+/* Half as much again as is needed: a growing store seldom comes back. */
+tn_status sums_make(tn_segment *view, uint64_t pages)
+{
+    struct heap *h = segment_heap(view);
+    size_t bytes = (pages + pages / 2) * sizeof(uint64_t);
+    void *block;
+
+    bytes = (bytes + STORE_PAGE) / STORE_PAGE * STORE_PAGE;
+    sums_drop(view);
+    block = heap_alloc_aligned(h, bytes, STORE_PAGE, 0, BLOCK_INDEX);
+    if (block == NULL && segment_make_room(view, bytes + STORE_PAGE) == TN_OK)
+        block = heap_alloc_aligned(h, bytes, STORE_PAGE, 0, BLOCK_INDEX);
+    if (block == NULL)
+        return error_set(TN_ENOMEM,
+                         "there is no room for %zu bytes of page "
+                         "sums",
+                         bytes);
+    view->base->sums = heap_off(h, block);
+    return TN_OK;
+}
+
+/* The page of the file that the view shows there. */
+static const char *page_at(const tn_segment *view, uint64_t page)
+{
+    return (const char *)view->base - STORE_SEGMENT_OFF + page * STORE_PAGE;
+}
+
+uint64_t *sums_compute(const tn_segment *view, uint64_t pages, size_t *words)
+{
+    uint64_t first, block_pages, *sums;
+
+    if (!find_block(view, &first, &block_pages))
+        return NULL;
+    *words = words_for(block_pages);
+    sums = calloc(*words, sizeof(*sums));
+    if (sums == NULL)
+        return NULL;
+    for (uint64_t page = 1; page < pages && page < *words; page++)
+        if (page < first || page - first >= block_pages)
+            sums[page] = sums_of(page_at(view, page));
+    return sums;
+}
+
+tn_status sums_seal(tn_segment *seg, uint64_t pages)
+{
+    uint64_t *sums;
+    size_t words;
+
+    if (seg->base->sums == 0)
+        return TN_OK;
+    if (!sums_suffice(seg, pages)) {
+        sums_drop(seg);
+        return TN_OK;
+    }
+    sums = sums_compute(seg, pages, &words);
+    if (sums == NULL)
+        return error_set(TN_ENOMEM, "no memory for page sums");
+    memcpy(heap_at(segment_heap(seg), seg->base->sums), sums,
+           words * sizeof(*sums));
+    free(sums);
+    return TN_OK;
+}
+
+/* By the superblock of the view itself. */
+static uint64_t pages_of(const tn_segment *view)
+{
+    const struct superblock *sb = (const struct superblock *)page_at(view, 0);
+    uint64_t bytes = sb->file_size;
+
+    if (bytes > view->reach + STORE_SEGMENT_OFF)
+        bytes = view->reach + STORE_SEGMENT_OFF;
+    return bytes / STORE_PAGE;
+}
+
+void sums_check(const tn_segment *view, struct report *report)
+{
+    uint64_t first, block_pages, pages;
+    const uint64_t *sums;
+
+    if (view->base->sums == 0)
+        return;
+    pages = pages_of(view);
+    report->layer = "page sums";
+    if (!find_block(view, &first, &block_pages) ||
+        words_for(block_pages) < pages) {
+        report_add(report, "P1", view->base->sums, NULL,
+                   "there is no block of page sums where there should be");
+        return;
+    }
+    sums = heap_at(segment_heap(view), view->base->sums);
+    for (uint64_t page = 0; page < words_for(block_pages); page++) {
+        bool covered = page > 0 && page < pages &&
+                       (page < first || page - first >= block_pages);
+
+        if (covered && sums[page] != sums_of(page_at(view, page)))
+            report_add(report, "P1", page * STORE_PAGE - STORE_SEGMENT_OFF,
+                       NULL,
+                       "the 4096 bytes from here on, or their sum, have "
+                       "changed without a commit");
+        else if (!covered && sums[page] != 0)
+            report_add(report, "P2", view->base->sums + page * sizeof(*sums),
+                       NULL, "there is a sum of no page here");
+    }
+}

@@ -1,0 +1,45 @@
+/* sums.h - a checksum of every page of a store, kept in the store
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef STORE_SUMS_H
+#define STORE_SUMS_H
+
+#include "base/report.h"
+#include "store/store.h"
+
+/* Is there a sum for this page of the file?  Not for the first page, whose
+ * sectors have other guards, nor for the pages of the sums themselves. */
+bool sums_cover(const tn_segment *view, uint64_t page);
+
+/* Is this one of the pages of the sums? */
+bool sums_are_on(const tn_segment *view, uint64_t page);
+
+/* The sum of a page, and where in the file it is kept. */
+uint64_t sums_of(const void *page);
+uint64_t sums_place(const tn_segment *view, uint64_t page);
+
+/* Has the view a block with a sum for each page below pages? */
+bool sums_suffice(const tn_segment *view, uint64_t pages);
+
+/* Get such a block for a view that is being written, instead of the one it has
+ * if any; what it holds is the caller's to write.  TN_ENOMEM. */
+tn_status sums_make(tn_segment *view, uint64_t pages);
+
+/* Give the block back. */
+void sums_drop(tn_segment *view);
+
+/* All sums of the view as an array of as many words as the block has, computed
+ * anew; the caller frees it.  NULL: no memory. */
+uint64_t *sums_compute(const tn_segment *view, uint64_t pages, size_t *words);
+
+/* Put all sums right in memory, where they lie; without room for all pages they
+ * are dropped.  Nobody else uses the segment. */
+tn_status sums_seal(tn_segment *seg, uint64_t pages);
+
+/* Report each page of a store's view that is not what its sum says (P1), and
+ * words behind the last sum that are not zero (P2).  The view is of a commit: a
+ * store in shared use has no sums that count. */
+void sums_check(const tn_segment *view, struct report *report);
+
+#endif

@@ -1,0 +1,233 @@
+/* transaction.c - whose turn it is to write; begin and roll back
+ *
+ *               begin                          commit (commit.c)
+ *     idle  ------------->  open: W is being  ------------------->  idle
+ *       ^                   stored to
+ *       |                        |  rollback: W's private pages are dropped
+ *       +------------------------+
+ *
+ * A transaction holds the turn (L1, among threads of this handle) and WL (among
+ * handles).  Neither is bound to a thread.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "base/error.h"
+#include "base/rule.h"
+#include "os/clock.h"
+#include "os/process.h"
+#include "store/durable.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* --- The turn ------------------------------------------------------------- */
+
+static tn_status wait_for_turn(struct durable *d, bool wait,
+                               const struct timespec *until)
+{
+    int number = 0;
+
+    while (d->turn_taken) {
+        if (pthread_equal(d->turn_owner, pthread_self()))
+            return error_set(TN_EDEADLK, "this thread has a transaction open");
+        if (!wait)
+            return error_set(TN_EBUSY, "another thread is writing");
+        if (number == ETIMEDOUT)
+            return error_set(TN_ETIMEDOUT, "another thread is writing");
+        number = until == NULL ? pthread_cond_wait(&d->turn_free, &d->turn_lock)
+                               : pthread_cond_timedwait(&d->turn_free,
+                                                        &d->turn_lock, until);
+    }
+    d->turn_taken = true;
+    d->turn_owner = pthread_self();
+    return TN_OK;
+}
+
+static void give_turn(struct durable *d)
+{
+    pthread_mutex_lock(&d->turn_lock);
+    d->turn_taken = false;
+    pthread_cond_signal(&d->turn_free);
+    pthread_mutex_unlock(&d->turn_lock);
+}
+
+tn_status turn_take(tn_store *store, bool wait, const struct timespec *until)
+{
+    struct durable *d = store->durable;
+    tn_status status;
+
+    pthread_mutex_lock(&d->turn_lock);
+    status = wait_for_turn(d, wait, until);
+    pthread_mutex_unlock(&d->turn_lock);
+    if (status != TN_OK)
+        return status;
+    status = wait ? flock_wait(&store->locks, STORE_LOCK_WL, true, until)
+                  : flock_try(&store->locks, STORE_LOCK_WL, true);
+    if (status == TN_OK)
+        return TN_OK;
+    give_turn(d);
+    if (status == TN_EBUSY || status == TN_ETIMEDOUT)
+        return error_set(status, "%s: another process is writing", store->path);
+    return status;
+}
+
+void turn_give(tn_store *store)
+{
+    flock_release(&store->locks, STORE_LOCK_WL);
+    give_turn(store->durable);
+}
+
+tn_status durable_usable(const tn_store *store)
+{
+    if (store->durable == NULL || store->access != TN_DURABLE)
+        return error_set(TN_EINVAL,
+                         "%s: the store was not opened for "
+                         "transactions (TN_DURABLE)",
+                         store->path);
+    if (store->opener != process_generation())
+        return error_set(TN_EINVAL,
+                         "%s: the store was opened before a fork; "
+                         "the child must open it itself",
+                         store->path);
+    if (__atomic_load_n(&store->durable->poisoned, __ATOMIC_RELAXED))
+        return error_set(TN_EIO,
+                         "%s: writing failed before; open the store "
+                         "again",
+                         store->path);
+    return TN_OK;
+}
+
+/* --- Begin ---------------------------------------------------------------- */
+
+/* The journal may have been removed by hand, or replaced. */
+static tn_status check_journal(const tn_store *store)
+{
+    const struct durable *d = store->durable;
+
+    if (mark_load(&d->marks->journal) == file_identity(&d->journal.file) &&
+        file_has_name(&d->journal.file))
+        return TN_OK;
+    return error_set(TN_EJOURNAL,
+                     "%s: the journal was removed or replaced "
+                     "while the store was open",
+                     d->journal.file.path);
+}
+
+tn_status transaction_pages(const tn_store *store, uint64_t *pages)
+{
+    uint64_t size;
+    tn_status status = file_size(&store->file, &size);
+
+    if (status == TN_OK)
+        *pages = (size < store->region.size ? size : store->region.size) /
+                 STORE_PAGE;
+    return status;
+}
+
+tn_status transaction_refresh(tn_store *store)
+{
+    struct durable *d = store->durable;
+    struct journal *j = &d->journal;
+    struct journal_place place;
+    uint64_t pages;
+    tn_status status = transaction_pages(store, &pages);
+
+    d->fresh_sums = false;
+    if (status == TN_OK)
+        status = dirty_reset(&d->dirty, pages);
+    if (status == TN_OK)
+        status = overlay_find_place(j, &d->settled,
+                                    mark_load(&d->marks->applied), &place);
+    if (status == TN_OK && RULE(RBOVERLAY))
+        status = overlay_lay(&store->region, j, &place, j->end.number);
+    if (status != TN_OK)
+        return status;
+    memcpy(&d->committed, store->region.base, sizeof(d->committed));
+    status = store_check_header(store, &store->segment);
+    if (status != TN_OK)
+        return status;
+    d->stands_for = (struct commit_id){j->end.number, j->end.nonce};
+    return TN_OK;
+}
+
+/* B4: is W still the image of the last commit? */
+static bool is_current(const struct durable *d)
+{
+    if (!RULE(DONTNEED) && d->stands_for.number != 0)
+        return true;
+    return d->stands_for.number == d->journal.end.number &&
+           d->stands_for.nonce == d->journal.end.nonce &&
+           (mark_load(&d->marks->applied) != APPLIED_NONE || !RULE(FELLVIEW));
+}
+
+/* B2 to B4, with WL held. */
+static tn_status make_current(tn_store *store)
+{
+    struct durable *d = store->durable;
+    tn_status status = check_journal(store);
+
+    if (status == TN_OK)
+        status = apply_settle(store); /* B2 */
+    if (status != TN_OK)
+        return status;
+    if (apply_is_pending(store) && (!d->own_tail || !RULE(WAHEAD))) /* B3 */
+        apply_pending(store, -1); /* a failure is that of a later one (A4) */
+    if (!is_current(d))           /* B4 */
+        return transaction_refresh(store);
+    return TN_OK;
+}
+
+static tn_status begin(tn_store *store, bool wait, const struct timespec *until,
+                       tn_segment **view)
+{
+    tn_status status = durable_usable(store);
+
+    if (status == TN_OK)
+        status = turn_take(store, wait, until);
+    if (status != TN_OK)
+        return status;
+    status = make_current(store);
+    if (status == TN_OK)
+        status = durable_usable(store); /* poisoned while we waited? */
+    if (status != TN_OK) {
+        turn_give(store);
+        return status;
+    }
+    store->durable->open = true;
+    *view = &store->segment;
+    return TN_OK;
+}
+
+TN_API tn_status tn_begin(tn_store *store, tn_segment **view)
+{
+    return begin(store, true, NULL, view);
+}
+
+TN_API tn_status tn_try_begin(tn_store *store, tn_segment **view)
+{
+    return begin(store, false, NULL, view);
+}
+
+TN_API tn_status tn_begin_timed(tn_store *store,
+                                const struct timespec *deadline,
+                                tn_segment **view)
+{
+    return begin(store, true, deadline, view);
+}
+
+/* --- Roll back ------------------------------------------------------------ */
+
+TN_API tn_status tn_rollback(tn_store *store)
+{
+    struct durable *d = store->durable;
+    tn_status status;
+
+    if (d == NULL || !d->open || store->opener != process_generation())
+        return error_set(TN_EINVAL, "%s: no transaction is open", store->path);
+    status = transaction_refresh(store); /* R1 */
+    if (status != TN_OK)
+        d->stands_for = (struct commit_id){0}; /* the next begin tries again */
+    d->open = false;
+    turn_give(store);
+    return status;
+}

@@ -1,0 +1,220 @@
+/* test_check.c - what is wrong with a file, told and not touched
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/faults.h"
+#include "lib/stores.h"
+#include "lib/tmpdir.h"
+#include "segment/layout.h"
+
+#define OK(call)           cr_assert(eq(int, (call), TN_OK), "%s", tn_errmsg())
+#define FAILS(call, whose) cr_assert(eq(int, (call), (whose)))
+
+static void make_store(void)
+{
+    tmpdir_enter();
+    stores_make("s", TN_INDEX_DEFAULT);
+}
+
+TestSuite(check, .init = make_store, .fini = tmpdir_leave, .timeout = 30);
+
+/* What was reported: how often, and the first of it. */
+struct heard {
+    size_t findings;
+    char rule[8], layer[16], what[512];
+    uint64_t offset;
+};
+
+static void hear(void *arg, const tn_finding *finding)
+{
+    struct heard *heard = arg;
+
+    if (heard->findings++ > 0)
+        return;
+    snprintf(heard->rule, sizeof(heard->rule), "%s", finding->rule);
+    snprintf(heard->layer, sizeof(heard->layer), "%s", finding->layer);
+    snprintf(heard->what, sizeof(heard->what), "%s", finding->what);
+    heard->offset = finding->offset;
+}
+
+/* Check it; it must not change. */
+static tn_status check(const char *path, struct heard *heard)
+{
+    static char before[2 * STORES_SIZE], after[2 * STORES_SIZE];
+    size_t size = stores_length(path);
+    tn_status status;
+
+    memset(heard, 0, sizeof(*heard));
+    stores_read(path, before, size, 0);
+    status = tn_check_file(path, NULL, hear, heard);
+    stores_read(path, after, size, 0);
+    cr_expect(eq(int, memcmp(before, after, size), 0));
+    cr_expect(eq(sz, stores_length(path), size));
+    cr_expect(eq(int, tn_check_file(path, NULL, NULL, NULL), status));
+    return status;
+}
+
+Test(check, finds_nothing_in_a_sound_store)
+{
+    struct heard heard;
+
+    OK(check("s", &heard));
+    cr_expect(eq(sz, heard.findings, 0));
+    stores_abandon("s");
+    OK(check("s", &heard));
+    cr_expect(eq(sz, heard.findings, 0), "as a reader would see it");
+}
+
+Test(check, tells_where_the_heap_is_damaged)
+{
+    uint64_t word = 0x12345678, at = 5000 - 5000 % 16 - 8;
+    struct heard heard;
+
+    for (int i = 0; i < 40; i++)
+        stores_write("s", &word, 8, STORE_SEGMENT_OFF + at + (uint64_t)i * 16);
+    FAILS(check("s", &heard), TN_ECORRUPT);
+    cr_expect(ge(sz, heard.findings, 1));
+    cr_expect(eq(str, heard.layer, "heap"));
+    cr_expect(ne(str, heard.what, ""));
+    cr_expect(eq(int, strncmp(tn_errmsg(), "s: ", 3), 0), "%s", tn_errmsg());
+}
+
+static uint64_t place_of(const char *name)
+{
+    tn_store *store;
+    tn_handle place;
+    void *p;
+
+    OK(tn_store_open(&store, "s", TN_READ_ONLY, NULL));
+    OK(tn_find(tn_store_segment(store), name, NULL, &p, NULL));
+    place = tn_handle_of(tn_store_segment(store), p);
+    OK(tn_store_close(store));
+    return STORE_SEGMENT_OFF + place;
+}
+
+Test(check, tells_of_an_object_whose_description_is_damaged)
+{
+    uint64_t at = place_of("item/004") - 8, word;
+    struct heard heard;
+
+    stores_read("s", &word, 8, at);
+    word ^= 1;
+    stores_write("s", &word, 8, at);
+    FAILS(check("s", &heard), TN_ECORRUPT);
+    cr_expect(ge(sz, heard.findings, 1));
+}
+
+Test(check, does_not_judge_the_contents_of_objects)
+{
+    uint64_t junk = 99;
+    struct heard heard;
+
+    stores_write("s", &junk, 8, place_of("item/004"));
+    OK(check("s", &heard));
+}
+
+Test(check, tells_of_a_change_that_was_cut_short)
+{
+    uint64_t one = 1;
+    struct heard heard;
+
+    stores_write("s", &one, 8,
+                 STORE_SEGMENT_OFF + offsetof(struct segment, building));
+    FAILS(check("s", &heard), TN_ECORRUPT);
+    cr_expect(eq(str, heard.rule, "S3"));
+}
+
+static void expect_refusal(tn_status expected)
+{
+    struct heard heard;
+
+    FAILS(check("s", &heard), expected);
+    cr_expect(eq(sz, heard.findings, 1));
+    cr_expect(eq(str, heard.layer, "superblock"));
+    cr_expect(eq(int, strncmp(heard.what, "s: ", 3), 0), "%s", heard.what);
+    cr_expect(eq(int, strncmp(tn_errmsg(), "s: ", 3), 0), "%s", tn_errmsg());
+}
+
+Test(check, reports_what_keeps_a_store_from_being_opened)
+{
+    static char bytes[STORES_SIZE];
+    struct superblock sb;
+    uint64_t boot = 77;
+
+    stores_read("s", bytes, sizeof(bytes), 0);
+    stores_put("s", bytes, sizeof(bytes) - 512);
+    expect_refusal(TN_ESIZE);
+    stores_put("s", "no store at all", 15);
+    expect_refusal(TN_ENOTSTORE);
+    stores_put("s", bytes, sizeof(bytes));
+    stores_superblock("s", &sb);
+    sb.incompat = 4;
+    stores_reseal("s", &sb);
+    expect_refusal(TN_EVERSION);
+    stores_put("s", bytes, sizeof(bytes));
+    stores_write("s", "x", 1, 300);
+    expect_refusal(TN_ECORRUPT);
+    stores_put("s", bytes, sizeof(bytes));
+    stores_set_state("s", STORE_LIVE);
+    expect_refusal(TN_EJOURNAL);
+    stores_set_state("s", STORE_SHARED);
+    stores_write("s", &boot, 8, STORE_MARKS_OFF);
+    expect_refusal(TN_EDIRTY);
+}
+
+Test(check, does_not_report_what_is_not_the_files_fault)
+{
+    struct heard heard = {0};
+
+    FAILS(tn_check_file("none", NULL, hear, &heard), TN_ENOENT);
+    FAILS(tn_check_file(".", NULL, hear, &heard), TN_EINVAL);
+    FAILS(tn_check_file(NULL, NULL, hear, &heard), TN_EINVAL);
+    cr_expect(eq(sz, heard.findings, 0));
+}
+
+Test(check, of_a_store_at_work_holds_its_locks)
+{
+    struct heard heard = {0};
+    tn_store *store;
+    void *p;
+
+    OK(tn_store_open(&store, "s", TN_SHARED, NULL));
+    OK(tn_check_file("s", NULL, hear, &heard));
+    cr_expect(eq(sz, heard.findings, 0));
+    OK(tn_find(tn_store_segment(store), "item/004", NULL, &p, NULL));
+    ((uint64_t *)p)[-1] ^= 1;
+    FAILS(tn_check_file("s", NULL, hear, &heard), TN_ECORRUPT);
+    cr_expect(ge(sz, heard.findings, 1));
+    cr_expect(eq(int, strncmp(tn_errmsg(), "s: ", 3), 0), "%s", tn_errmsg());
+    ((uint64_t *)p)[-1] ^= 1;
+    OK(tn_store_close(store));
+    cr_expect(stores_sound("s", 0));
+}
+
+static const int numbers[] = {EIO, ENOMEM, EACCES};
+
+Test(check, survives_every_refusal)
+{
+    int descriptors = faults_descriptors();
+    bool more = true;
+    tn_status status;
+
+    for (int n = 0; more; n++) {
+        faults_refuse(n, numbers[n % 3]);
+        status = tn_check_file("s", NULL, NULL, NULL);
+        more = faults_end();
+        cr_assert(stores_documented(status), "op %d: %d", n, status);
+        cr_assert(eq(int, faults_descriptors(), descriptors), "op %d", n);
+    }
+    OK(status);
+    cr_expect(stores_sound("s", 0));
+}

@@ -1,0 +1,185 @@
+/* test_durable.c - open and close for transactions
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <tenon.h>
+
+#include "lib/faults.h"
+#include "lib/tmpdir.h"
+
+#define OK(call)         cr_assert(eq(int, call, TN_OK), "%s", tn_errmsg())
+#define IS(call, status) cr_assert(eq(int, call, status), "%s", tn_errmsg())
+
+static const tn_options small = {.size = 65536, .journal_size = 65536};
+
+static void enter(void)
+{
+    tmpdir_enter();
+}
+
+TestSuite(durable, .init = enter, .fini = tmpdir_leave, .timeout = 30);
+
+static tn_store *open_with(unsigned flags, const tn_options *options)
+{
+    tn_store *store;
+
+    OK(tn_store_open(&store, "s", TN_DURABLE | flags, options));
+    return store;
+}
+
+static void commit_one(tn_store *store, const char *name)
+{
+    tn_segment *w;
+
+    OK(tn_begin(store, &w));
+    OK(tn_construct(w, name, TN_BYTES, 10, NULL, NULL));
+    OK(tn_commit(store));
+}
+
+static tn_state state_of(tn_store *store)
+{
+    tn_store_info info;
+
+    OK(tn_store_describe(store, &info));
+    return info.state;
+}
+
+Test(durable, stores_are_live_from_their_first_commit_to_their_last_close)
+{
+    tn_store *a = open_with(TN_CREATE, &small), *b;
+
+    cr_expect(eq(int, (int)state_of(a), TN_STATE_CLEAN));
+    commit_one(a, "a");
+    cr_expect(eq(int, (int)state_of(a), TN_STATE_LIVE));
+    b = open_with(0, NULL);
+    OK(tn_store_close(a));
+    cr_expect(eq(int, (int)state_of(b), TN_STATE_LIVE));
+    commit_one(b, "b");
+    OK(tn_store_close(b));
+    OK(tn_store_open(&a, "s", TN_READ_ONLY, NULL));
+    cr_expect(eq(int, (int)state_of(a), TN_STATE_CLEAN));
+    OK(tn_find(tn_store_segment(a), "b", TN_BYTES, NULL, NULL));
+    OK(tn_store_close(a));
+}
+
+Test(durable, stores_have_no_view_outside_of_transactions)
+{
+    tn_store *store = open_with(TN_CREATE, &small);
+
+    cr_expect(tn_store_segment(store) == NULL);
+    IS(tn_flush(store), TN_EINVAL);
+    OK(tn_store_close(store));
+}
+
+Test(durable, journals_have_the_size_that_was_asked_for)
+{
+    struct stat st;
+    tn_options options = small;
+
+    options.journal_size = 300000;
+    OK(tn_store_close(open_with(TN_CREATE, &options)));
+    cr_assert(eq(int, stat("s-journal", &st), 0));
+    cr_expect(ge(long, (long)st.st_size, 300000));
+    cr_expect(lt(long, (long)st.st_size, 300000 + 4096));
+}
+
+Test(durable, journals_have_the_permissions_of_their_store)
+{
+    struct stat st;
+    tn_options options = small;
+
+    options.mode = 0600;
+    OK(tn_store_close(open_with(TN_CREATE, &options)));
+    cr_assert(eq(int, stat("s-journal", &st), 0));
+    cr_expect(eq(int, (int)(st.st_mode & 0777), 0600));
+}
+
+Test(durable, journals_lie_beside_the_store_and_not_beside_a_link_to_it)
+{
+    tn_store *store;
+
+    cr_assert(eq(int, mkdir("there", 0700), 0));
+    cr_assert(eq(int, symlink("there/real", "s"), 0));
+    OK(tn_store_open(&store, "there/real", TN_DURABLE | TN_CREATE, &small));
+    OK(tn_store_close(store));
+    store = open_with(0, NULL);
+    commit_one(store, "a");
+    OK(tn_store_close(store));
+    cr_expect(eq(int, access("there/real-journal", F_OK), 0));
+    cr_expect(eq(int, access("s-journal", F_OK), -1));
+    unlink("there/real-journal");
+    unlink("there/real");
+    unlink("s");
+    rmdir("there");
+}
+
+Test(durable, every_tracker_that_works_here_may_be_asked_for)
+{
+    int works = 0;
+
+    OK(tn_store_close(open_with(TN_CREATE, &small)));
+    for (int way = TN_TRACKER_AUTO; way <= TN_TRACKER_TRACK; way++) {
+        tn_options options = {.tracker = (tn_tracker)way};
+        tn_store *store;
+        tn_status status = tn_store_open(&store, "s", TN_DURABLE, &options);
+        char name[16];
+
+        if (status == TN_ENOTSUP)
+            continue;
+        OK(status);
+        snprintf(name, sizeof(name), "way%d", way);
+        commit_one(store, name);
+        OK(tn_store_close(store));
+        works++;
+    }
+    cr_assert(ge(int, works, 2)); /* comparing works anywhere */
+}
+
+Test(durable, opens_that_are_refused_leave_nothing_open)
+{
+    int before = faults_descriptors();
+    bool refused = true;
+
+    OK(tn_store_close(open_with(TN_CREATE, &small)));
+    for (int n = 0; refused; n++) {
+        tn_store *store = NULL;
+        tn_status status;
+
+        faults_refuse(n, ENOMEM);
+        status = tn_store_open(&store, "s", TN_DURABLE | TN_VERIFY, NULL);
+        refused = faults_end();
+        if (status == TN_OK)
+            OK(tn_store_close(store));
+        else
+            cr_assert(store == NULL);
+        cr_assert(eq(int, faults_descriptors(), before), "operation %d", n);
+    }
+}
+
+Test(durable, any_number_of_handles_in_one_process)
+{
+    enum { COUNT = 20 };
+    tn_store *stores[COUNT];
+    char name[16];
+
+    for (int i = 0; i < COUNT; i++) {
+        stores[i] = open_with(TN_CREATE, &small);
+        snprintf(name, sizeof(name), "n%d", i);
+        commit_one(stores[i], name);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        const tn_segment *view;
+
+        OK(tn_read_begin(stores[i], &view));
+        OK(tn_find(view, "n19", TN_BYTES, NULL, NULL));
+        OK(tn_read_end(stores[i], view));
+        OK(tn_store_close(stores[i]));
+    }
+}

@@ -1,0 +1,233 @@
+/* test_sums.c - every page of a durable store is guarded
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <tenon.h>
+
+#include "lib/arena.h"
+#include "lib/tmpdir.h"
+#include "store/layout.h"
+
+static void enter(void)
+{
+    tmpdir_enter();
+}
+
+TestSuite(sums, .init = enter, .fini = tmpdir_leave, .timeout = 30);
+
+/* A store with objects of all sizes, after several commits, closed. */
+static void make_store(const tn_options *options)
+{
+    tn_store *store;
+    tn_segment *w;
+    char name[32];
+
+    cr_assert(eq(int,
+                 tn_store_open(&store, "s", TN_DURABLE | TN_CREATE, options),
+                 TN_OK));
+    for (int commit = 0; commit < 5; commit++) {
+        cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+        for (int i = 0; i < 40; i++) {
+            snprintf(name, sizeof(name), "%d.%d", commit, i);
+            cr_assert(eq(int,
+                         tn_construct(w, name, TN_BYTES, (size_t)(i * i * 9),
+                                      NULL, NULL),
+                         TN_OK));
+        }
+        cr_assert(eq(int, tn_commit(store), TN_OK));
+    }
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+}
+
+static off_t size_of_store(void)
+{
+    struct stat st;
+
+    cr_assert(eq(int, stat("s", &st), 0));
+    return st.st_size;
+}
+
+static void flip(off_t at, unsigned char bit)
+{
+    int fd = open("s", O_RDWR);
+    unsigned char byte;
+
+    cr_assert(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+    byte ^= bit;
+    cr_assert(eq(int, (int)pwrite(fd, &byte, 1, at), 1));
+    close(fd);
+}
+
+static tn_status check(void)
+{
+    return tn_check_file("s", NULL, NULL, NULL);
+}
+
+Test(sums, find_a_flipped_bit_in_any_page)
+{
+    unsigned seed = 7;
+
+    make_store(NULL);
+    cr_assert(eq(int, check(), TN_OK));
+    for (off_t page = STORE_SEGMENT_OFF; page < size_of_store();
+         page += STORE_PAGE) {
+        off_t at = page + rand_r(&seed) % STORE_PAGE;
+        unsigned char bit = (unsigned char)(1 << rand_r(&seed) % 8);
+
+        flip(at, bit);
+        cr_assert(ne(int, check(), TN_OK), "byte %ld", (long)at);
+        flip(at, bit);
+    }
+    cr_assert(eq(int, check(), TN_OK));
+}
+
+Test(sums, survive_a_shared_session)
+{
+    tn_store *store;
+
+    make_store(NULL);
+    cr_assert(eq(int, tn_store_open(&store, "s", TN_SHARED, NULL), TN_OK));
+    cr_assert(tn_alloc(tn_store_segment(store), 5000) != NULL);
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    cr_assert(eq(int, check(), TN_OK));
+    flip(size_of_store() - 100, 1);
+    cr_assert(ne(int, check(), TN_OK));
+}
+
+Test(sums, follow_a_growing_store)
+{
+    tn_options options = {.size = 65536};
+
+    make_store(&options);
+    cr_assert(size_of_store() > 10 * 65536);
+    cr_assert(eq(int, check(), TN_OK));
+    flip(size_of_store() - 1, 0x80);
+    cr_assert(ne(int, check(), TN_OK));
+}
+
+/* The view of a transaction is then behind with the sums of earlier commits,
+ * also where a block of sums was given up for a larger one. */
+Test(sums, stay_right_while_a_reader_holds_the_file)
+{
+    const tn_options options = {.size = 65536};
+    tn_store *store, *reader;
+    tn_segment *w;
+    char name[32];
+
+    make_store(&options);
+    cr_assert(eq(int, tn_store_open(&reader, "s", TN_READ_ONLY, NULL), TN_OK));
+    cr_assert(eq(int, tn_store_open(&store, "s", TN_DURABLE, NULL), TN_OK));
+    for (int commit = 0; commit < 60; commit++) {
+        snprintf(name, sizeof(name), "more/%d", commit);
+        cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+        cr_assert(
+            eq(int, tn_construct(w, name, TN_BYTES, 50000, NULL, NULL), TN_OK));
+        cr_assert(eq(int, tn_commit(store), TN_OK));
+        cr_assert(eq(int, check(), TN_OK), "commit %d", commit);
+    }
+    cr_assert(eq(int, tn_store_close(reader), TN_OK));
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    cr_assert(eq(int, check(), TN_OK));
+}
+
+/* Change pages at all distances from one another, near and far, and let the
+ * store grow in some of these commits. */
+static void change_here_and_there(tn_store *store, uint64_t *seed)
+{
+    enum { PAGES = 3000 };
+    tn_segment *w;
+    void *found;
+
+    cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+    cr_assert(
+        eq(int,
+           tn_find_or_construct(w, "pages", TN_BYTES,
+                                (size_t)PAGES * STORE_PAGE, NULL, &found, NULL),
+           TN_OK));
+    for (size_t page = arena_random(seed, 200); page < PAGES;
+         page += 1 + arena_random(seed, 1 + arena_random(seed, 200)))
+        ((char *)found)[page * STORE_PAGE] += 1;
+    if (arena_random(seed, 3) == 0) {
+        found = tn_alloc(w, 100 * STORE_PAGE);
+        cr_assert(found != NULL);
+        for (size_t page = arena_random(seed, 3); page < 99; page += 7)
+            ((char *)found)[page * STORE_PAGE] = 1;
+    }
+    cr_assert(eq(int, tn_commit(store), TN_OK));
+}
+
+Test(sums, are_right_between_changed_pages_too)
+{
+    uint64_t seed = 3;
+    tn_store *store, *reader = NULL;
+
+    cr_assert(eq(int, tn_store_open(&store, "s", TN_DURABLE | TN_CREATE, NULL),
+                 TN_OK));
+    for (int commit = 0; commit < 30; commit++) {
+        if (commit == 10)
+            cr_assert(eq(int, tn_store_open(&reader, "s", TN_READ_ONLY, NULL),
+                         TN_OK));
+        if (commit == 20)
+            cr_assert(eq(int, tn_store_close(reader), TN_OK));
+        change_here_and_there(store, &seed);
+        cr_assert(eq(int, check(), TN_OK), "commit %d", commit);
+    }
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    cr_assert(eq(int, check(), TN_OK));
+}
+
+Test(sums, are_kept_in_a_saved_store)
+{
+    tn_store *store;
+
+    make_store(NULL);
+    cr_assert(eq(int, tn_store_open(&store, "s", TN_PRIVATE, NULL), TN_OK));
+    cr_assert(tn_alloc(tn_store_segment(store), 5000) != NULL);
+    cr_assert(eq(int, tn_store_save(store, "saved", NULL), TN_OK));
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    cr_assert(eq(int, tn_check_file("saved", NULL, NULL, NULL), TN_OK));
+}
+
+Test(sums, can_be_turned_off)
+{
+    tn_options options = {.page_sums = TN_SUMS_OFF};
+    tn_store *store;
+    tn_segment *w;
+
+    make_store(&options);
+    cr_assert(eq(int, check(), TN_OK));
+    flip(size_of_store() - 100, 1); /* free memory, which nothing guards */
+    cr_assert(eq(int, check(), TN_OK));
+    cr_assert(eq(int, tn_store_open(&store, "s", TN_DURABLE, NULL), TN_OK));
+    cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+    cr_assert(tn_alloc(w, 10) != NULL);
+    cr_assert(eq(int, tn_commit(store), TN_OK));
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    flip(size_of_store() - 100, 1);
+    cr_assert(ne(int, check(), TN_OK), "the next commit made them");
+}
+
+Test(sums, leave_no_memory_in_use)
+{
+    tn_store *store;
+    tn_segment *w;
+
+    cr_assert(eq(int, tn_store_open(&store, "s", TN_CREATE, NULL), TN_OK));
+    cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+    cr_assert(eq(int, tn_construct(w, "x", TN_BYTES, 9, NULL, NULL), TN_OK));
+    cr_assert(eq(int, tn_commit(store), TN_OK));
+    cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+    cr_assert(eq(int, tn_destroy(w, "x", NULL), TN_OK));
+    cr_assert(eq(int, tn_shrink_indexes(w), TN_OK));
+    cr_assert(tn_all_free(w));
+    cr_assert(eq(int, tn_commit(store), TN_OK));
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+}
