@@ -9,11 +9,14 @@
 #include "base/error.h"
 #include "base/report.h"
 #include "segment/segment.h"
+#include "store/journal.h"
 #include "store/store.h"
 #include "store/sums.h"
+#include "store/superblock.h"
 #include "tenon/check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Is this a verdict on the file, or did something else go wrong? */
 static bool is_verdict(tn_status status)
@@ -23,41 +26,103 @@ static bool is_verdict(tn_status status)
            status == TN_EJOURNAL;
 }
 
-static tn_status refuse(tn_status status, struct report *report)
-{
-    char why[1024];
-
-    if (!is_verdict(status))
-        return status;
-    snprintf(why, sizeof(why), "%s", tn_errmsg());
-    report->layer = "superblock";
-    report_add(report, "B1", 0, NULL, "%s", why);
-    return error_set(status, "%s", why);
-}
-
 /* What a reader sees in this boot may be whole, and still nobody could go on
  * writing to a store whose journal is not there. */
-static tn_status check_journal(const tn_store *store, struct report *report)
+static tn_status report_journal(const char *path, tn_journal journal,
+                                struct report *report)
 {
     static const char *const wrong[] = {
         [TN_JOURNAL_NONE] = "is missing",
         [TN_JOURNAL_FOREIGN] = "belongs to another store",
         [TN_JOURNAL_DAMAGED] = "has no header that is valid",
     };
-    tn_store_info info;
-    tn_status status = tn_store_describe(store, &info);
 
-    if (status != TN_OK || info.state != TN_STATE_LIVE ||
-        info.journal == TN_JOURNAL_OURS || info.journal == TN_JOURNAL_CLOSED)
-        return status;
+    if (journal == TN_JOURNAL_OURS || journal == TN_JOURNAL_CLOSED)
+        return TN_OK;
     report->layer = "journal";
     report_add(report, "O3", 0, NULL,
                "the store is live, and its journal %s: the last commits may "
                "have been in there",
-               wrong[info.journal]);
-    return error_set(TN_EJOURNAL, "%s: the journal %s", store->path,
-                     wrong[info.journal]);
+               wrong[journal]);
+    return error_set(TN_EJOURNAL, "%s: the journal %s", path, wrong[journal]);
 }
+
+static tn_status check_journal(const tn_store *store, struct report *report)
+{
+    tn_store_info info;
+    tn_status status = tn_store_describe(store, &info);
+
+    if (status != TN_OK || info.state != TN_STATE_LIVE)
+        return status;
+    return report_journal(store->path, info.journal, report);
+}
+
+/* --- A file that cannot be opened ----------------------------------------- */
+
+static tn_status look_at_journal(const char *path, const uint8_t uuid[16],
+                                 tn_journal *out)
+{
+    struct journal j = JOURNAL_CLOSED;
+    char *name = journal_path(path);
+    tn_status status = name != NULL
+                           ? journal_open(&j, name, false)
+                           : error_set(TN_ENOMEM, "%s: no memory", path);
+
+    *out = status == TN_ENOENT   ? TN_JOURNAL_NONE
+           : status == TN_EACCES ? TN_JOURNAL_CLOSED
+                                 : TN_JOURNAL_OURS;
+    if (status == TN_OK) {
+        status = journal_read_header(&j, uuid);
+        if (status == TN_ENOENT)
+            *out = TN_JOURNAL_DAMAGED;
+        if (status == TN_EJOURNAL)
+            *out = TN_JOURNAL_FOREIGN;
+    }
+    journal_close(&j);
+    free(name);
+    return *out != TN_JOURNAL_OURS ? TN_OK : status;
+}
+
+/* Which pages of it hold the last commit was not to be found out: is that for
+ * want of a journal?  The answer is the one that opening it would have given at
+ * a luckier moment. */
+static tn_status judge_live(const char *path, struct report *report)
+{
+    struct file f;
+    struct superblock sb;
+    uint64_t state = STORE_CLEAN;
+    tn_journal journal = TN_JOURNAL_OURS;
+    tn_status status = file_open(&f, path, false);
+
+    if (status != TN_OK)
+        return status;
+    status = superblock_read(&f, false, &sb, &state);
+    file_close(&f);
+    if (status == TN_OK && state == STORE_LIVE)
+        status = look_at_journal(path, sb.uuid, &journal);
+    return status == TN_OK ? report_journal(path, journal, report) : status;
+}
+
+static tn_status refuse(const char *path, tn_status status,
+                        struct report *report)
+{
+    char why[1024];
+    tn_status judged;
+
+    if (!is_verdict(status))
+        return status;
+    snprintf(why, sizeof(why), "%s", tn_errmsg());
+    judged = status == TN_EJOURNAL || status == TN_ECORRUPT
+                 ? judge_live(path, report)
+                 : TN_OK;
+    if (report->findings != 0)
+        return judged;
+    report->layer = "superblock";
+    report_add(report, "B1", 0, NULL, "%s", why);
+    return error_set(status, "%s", why);
+}
+
+/* --- One that can --------------------------------------------------------- */
 
 static tn_status check_view(const tn_segment *seg, const char *path,
                             const struct report *report)
@@ -109,7 +174,7 @@ TN_API tn_status tn_check_file(const char *path,
     (void)options;
     status = tn_store_open(&store, path, TN_READ_ONLY, NULL);
     if (status != TN_OK)
-        return refuse(status, &report);
+        return refuse(path, status, &report);
     status = check_journal(store, &report);
     if (status == TN_OK)
         status = check_open(store, path, &report);

@@ -15,6 +15,7 @@
 #include "lib/stores.h"
 #include "lib/tmpdir.h"
 #include "segment/layout.h"
+#include "store/superblock.h"
 
 #define OK(call)           cr_assert(eq(int, (call), TN_OK), "%s", tn_errmsg())
 #define FAILS(call, whose) cr_assert(eq(int, (call), (whose)))
@@ -164,11 +165,35 @@ Test(check, reports_what_keeps_a_store_from_being_opened)
     stores_write("s", "x", 1, 300);
     expect_refusal(TN_ECORRUPT);
     stores_put("s", bytes, sizeof(bytes));
-    stores_set_state("s", STORE_LIVE);
-    expect_refusal(TN_EJOURNAL);
     stores_set_state("s", STORE_SHARED);
     stores_write("s", &boot, 8, STORE_MARKS_OFF);
     expect_refusal(TN_EDIRTY);
+}
+
+/* Whether a reader gets by without the journal depends on what the last writer
+ * came to; the finding does not. */
+Test(check, misses_the_journal_of_a_live_store_in_the_same_words)
+{
+    struct marks none = {0}, here = {.boot = 1, .synced = 5, .applied = 4};
+    struct heard open, closed;
+    struct file f;
+
+    stores_set_state("s", STORE_LIVE);
+    stores_write("s", &none, sizeof(none), STORE_MARKS_OFF);
+    FAILS(check("s", &open), TN_EJOURNAL);
+    OK(file_open(&f, "s", false));
+    here.boot = superblock_boot(&f);
+    file_close(&f);
+    stores_write("s", &here, sizeof(here), STORE_MARKS_OFF);
+    FAILS(check("s", &closed), TN_EJOURNAL);
+    here.applied = here.synced;
+    stores_write("s", &here, sizeof(here), STORE_MARKS_OFF);
+    FAILS(check("s", &open), TN_EJOURNAL);
+    cr_expect(eq(str, open.layer, "journal"));
+    cr_expect(eq(str, open.rule, "O3"));
+    cr_expect(eq(sz, open.findings, 1));
+    cr_expect(eq(int, memcmp(&open, &closed, sizeof(open)), 0), "%s / %s",
+              open.what, closed.what);
 }
 
 Test(check, does_not_report_what_is_not_the_files_fault)
