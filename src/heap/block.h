@@ -149,6 +149,21 @@ static inline void block_write_free(struct heap *h, uint64_t off, uint64_t size,
     word_store(h, off, word_make(off, size, prev_used, BLOCK_FREE));
 }
 
+/* What the heap itself wrote into a free block that is becoming somebody's: the
+ * links at its start and, if all of it is given out, the footer.  Cleared, so
+ * that memory which heap_zero_free() wiped is zero to whoever gets it. */
+static inline void block_clear_links(struct heap *h, uint64_t off)
+{
+    uint64_t *links = heap_at(h, off);
+
+    links[0] = links[1] = links[2] = 0;
+}
+
+static inline void block_clear_footer(struct heap *h, uint64_t next)
+{
+    *footer_before(h, next) = 0;
+}
+
 /* Tell the block at off whether the one before it is free. */
 static inline void block_mark_prev(struct heap *h, uint64_t off,
                                    uint64_t prev_used)

@@ -222,7 +222,9 @@ static void split(struct heap *h, uint64_t off, uint64_t size,
     uint64_t word = word_load(h, off), has = word_size(word);
     uint64_t prev_used = word & HEAP_PREV_USED;
 
+    block_clear_links(h, off);
     if (has - size < HEAP_MIN_BLOCK) {
+        block_clear_footer(h, off + has);
         block_mark_prev(h, off + has, HEAP_PREV_USED);
         word_store(h, off, (word & ~HEAP_STATE_MASK) | state);
         count_used(h, has, state);

@@ -48,6 +48,19 @@ static uint64_t free_before(const struct heap *h, uint64_t off)
                : chain_free_before(h, off);
 }
 
+/* The block at off had has bytes and now has size: clear the header, links and
+ * footer of the free block that it got them from. */
+static void clear_gained(struct heap *h, uint64_t off, uint64_t has,
+                         uint64_t size, bool all)
+{
+    uint64_t gained = size - has;
+
+    memset(word_at(h, off + has), 0,
+           gained < HEAP_MIN_BLOCK ? gained : HEAP_MIN_BLOCK);
+    if (all)
+        block_clear_footer(h, off + size);
+}
+
 /* Let the block at off be size bytes, which it has with what is free behind it,
  * or all if the rest could not be a block.  False: the free block could not be
  * had, and nothing has changed. */
@@ -70,6 +83,8 @@ static bool move_end(struct heap *h, uint64_t off, uint64_t size)
     word_store(h, off,
                word_make(off, size, word & HEAP_PREV_USED, word_state(word)));
     h->taken += size - has;
+    if (size > has)
+        clear_gained(h, off, has, size, size == room);
     block_mark_prev(h, off + room, size < room ? 0 : HEAP_PREV_USED);
     if (size < room && !fit_insert(h, off + size, room - size))
         chain_rebuild(h);
@@ -99,6 +114,9 @@ static uint64_t move_start(struct heap *h, uint64_t off, uint64_t distance)
     }
     h->taken += distance;
     word_store(h, off, 0); /* no longer a header that could be believed */
+    block_clear_footer(h, off);
+    if (left == 0)
+        block_clear_links(h, start);
     if (left != 0 && !fit_insert(h, front, left))
         chain_rebuild(h);
     return start;

@@ -84,6 +84,31 @@ static size_t room_for(const struct construction *c)
     return bytes;
 }
 
+/* Say what heap and index, which know nothing of calls, only number. */
+static tn_status explain(const struct construction *c, tn_status status)
+{
+    switch (status) {
+    case TN_ENOMEM:
+        return error_set(status, "there is no room for %zu times %zu bytes",
+                         c->count, c->type->size);
+    case TN_EINVAL:
+        return error_set(status,
+                         "there can be no %zu objects of type %s, of %zu bytes "
+                         "aligned to %zu",
+                         c->count, c->type->name, c->type->size,
+                         c->type->align);
+    case TN_ETYPE:
+        return error_set(status,
+                         "the type %s has another size or alignment here",
+                         c->type->name);
+    case TN_ECORRUPT:
+        return error_set(status, "the names or types in the segment are "
+                                 "damaged");
+    default:
+        return status;
+    }
+}
+
 static tn_status create(struct construction *c)
 {
     tn_status status = segment_lock_heap(c->seg);
@@ -91,14 +116,12 @@ static tn_status create(struct construction *c)
     if (status != TN_OK)
         return status;
     status = create_in_heap(c);
-    if (status == TN_ENOMEM) {
+    if (status != TN_ENOMEM) {
+        status = explain(c, status);
+    } else {
         status = segment_make_room(c->seg, room_for(c));
         if (status == TN_OK)
-            status = create_in_heap(c);
-        if (status == TN_ENOMEM)
-            status =
-                error_set(TN_ENOMEM, "there is no room for %zu times %zu bytes",
-                          c->count, c->type->size);
+            status = explain(c, create_in_heap(c));
     }
     segment_unlock_heap(c->seg);
     return status;
@@ -231,7 +254,7 @@ static tn_status publish(const struct construction *c)
                        record_block(h, segment_index_kind(c->seg), c->record),
                        BLOCK_OBJECT);
     segment_unlock_heap(c->seg);
-    return status;
+    return status != TN_ECORRUPT ? status : explain(c, status);
 }
 
 /* --- All of it ------------------------------------------------------------ */

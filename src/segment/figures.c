@@ -46,8 +46,6 @@ static void count_object(const tn_segment *seg, const void *payload,
     }
 }
 
-/* Free bytes are summed here rather than asked for: a view for reading only
- * may not merge the quick lists. */
 /* Page sums are the store's own, and no memory of an index. */
 static size_t bytes_of_sums(const tn_segment *seg)
 {
@@ -59,6 +57,8 @@ static size_t bytes_of_sums(const tn_segment *seg)
     return heap_usable_size(h, sums) + HEAP_OVERHEAD;
 }
 
+/* Free bytes are summed here rather than asked for: a view for reading only
+ * may not merge the quick lists. */
 static void count_blocks(const tn_segment *seg, tn_stats *out)
 {
     const struct heap *h = segment_heap(seg);

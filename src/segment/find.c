@@ -134,6 +134,8 @@ static tn_status retire(tn_segment *seg, uint64_t record, tn_kind kind,
     if (status == TN_OK && kind != TN_KIND_ANONYMOUS) {
         sequence_open(&base->names_sequence);
         status = index_remove(h, segment_index(seg, kind), record);
+        if (status != TN_OK)
+            error_set(status, "the names in the segment are damaged");
     }
     if (status == TN_OK)
         heap_set_state(h, record_block(h, segment_index_kind(seg), record),

@@ -67,7 +67,7 @@ tn_status segment_format(struct segment *base, size_t size,
     memset(base, 0, sizeof(*base));
     status = heap_init(&base->heap, size, sizeof(*base), fit);
     if (status != TN_OK)
-        return status;
+        return error_set(status, "%zu bytes are too many for a segment", size);
     base->magic = SEGMENT_MAGIC;
     base->version = SEGMENT_VERSION;
     index_init(&base->named, kind);
@@ -151,8 +151,10 @@ static tn_status make_handle(tn_segment **out, void *base,
     return TN_OK;
 }
 
-static tn_status check_buffer(const void *buffer)
+static tn_status check_buffer(tn_segment **out, const void *buffer)
 {
+    if (out == NULL)
+        return error_set(TN_EINVAL, "there is no place for the result");
     if (buffer != NULL && (uintptr_t)buffer % HEAP_GRANULE == 0)
         return TN_OK;
     return error_set(TN_EINVAL, "a segment's memory must be aligned to %d",
@@ -162,7 +164,7 @@ static tn_status check_buffer(const void *buffer)
 TN_API tn_status tn_segment_create(tn_segment **out, void *buffer, size_t size,
                                    const tn_options *options)
 {
-    tn_status status = out == NULL ? TN_EINVAL : check_buffer(buffer);
+    tn_status status = check_buffer(out, buffer);
 
     if (status == TN_OK)
         status = segment_format(buffer, size, options);
@@ -171,7 +173,7 @@ TN_API tn_status tn_segment_create(tn_segment **out, void *buffer, size_t size,
 
 TN_API tn_status tn_segment_attach(tn_segment **out, void *buffer, size_t size)
 {
-    tn_status status = out == NULL ? TN_EINVAL : check_buffer(buffer);
+    tn_status status = check_buffer(out, buffer);
     tn_segment *seg = NULL;
 
     if (status == TN_OK)
