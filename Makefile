@@ -69,8 +69,8 @@ deps-bench:			## the peers that bench compares with
 	  libmimalloc-dev libjemalloc-dev libsqlite3-dev lz4
 
 include tests/bench/peers.mk
-bench: $(BENCH)			## against its peers; W=churn: one workload, JSON=1
-	@B=$B tests/bench/run.sh $(if $(JSON),--json) $(W)
+bench: $(BENCH)			## against its peers; W=churn: one workload; JSON=1; DOC=1
+	@B=$B tests/bench/run.sh $(if $(JSON),--json) $(if $(DOC),--doc) $(W)
 
 install: all			## install below $(DESTDIR)$(prefix)
 	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/include/tenon \

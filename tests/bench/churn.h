@@ -3,8 +3,9 @@
  * 100 000 slots and 10 million operations, each on a random slot: free what it
  * holds, or else allocate.  Sizes are log-uniform from 8 to 2047 bytes: a power
  * of two from 8 to 1024 and a random remainder below it.  The first word is
- * written, and must be the same when the slot is freed.  "churn" is the mean
- * time of an operation in nanoseconds.
+ * written, and must be the same when the slot is freed.  "time" is the mean
+ * time of an operation in nanoseconds, after a tenth as many that fill the
+ * slots; "faults" counts page faults in 1,000 operations.
  *
  * The program defines, before including this,
  *     static inline void *churn_alloc(size_t size);
@@ -44,24 +45,48 @@ static inline void churn_step(void **slots, uint64_t random)
     }
 }
 
-static inline int churn_run(void)
+static inline double churn_time(void **slots, uint64_t *random,
+                                uint32_t operations)
+{
+    double start = bench_cpu();
+
+    for (uint32_t i = 0; i < operations; i++)
+        churn_step(slots, bench_random(random));
+    return bench_cpu() - start;
+}
+
+static inline void **churn_begin(void)
 {
     void **slots = (void **)calloc(CHURN_SLOTS, sizeof(*slots));
-    uint64_t random = 1;
-    double start;
 
     bench_require(slots != NULL);
-    start = bench_now();
-    for (int i = 0; i < CHURN_OPERATIONS; i++)
-        churn_step(slots, bench_random(&random));
-    bench_print("churn", (bench_now() - start) / CHURN_OPERATIONS);
+    memset((void *)slots, 0, CHURN_SLOTS * sizeof(*slots));
+    return slots;
+}
 
+static inline void churn_end(void **slots)
+{
     for (uint32_t slot = 0; slot < CHURN_SLOTS; slot++)
         if (slots[slot] != NULL) {
             bench_require(*(uint64_t *)slots[slot] == churn_mark(slot));
             churn_free(slots[slot]);
         }
-    free(slots);
+    free((void *)slots);
+}
+
+/* operations: NULL for as many as the workload has. */
+static inline int churn_run(const char *operations)
+{
+    uint32_t n =
+        operations == NULL ? CHURN_OPERATIONS : bench_number(operations);
+    void **slots = churn_begin();
+    uint64_t random = 1;
+    double faults = bench_faults();
+
+    churn_time(slots, &random, n / 10);
+    bench_print("time", churn_time(slots, &random, n) / n);
+    bench_print_in("/1000", "faults", (bench_faults() - faults) / n * 1000);
+    churn_end(slots);
     return 0;
 }
 

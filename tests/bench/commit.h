@@ -154,9 +154,4 @@ static inline void commit_run(uint32_t n, uint32_t each, uint32_t transactions)
     free(times);
 }
 
-static inline uint32_t commit_number(const char *text)
-{
-    return (uint32_t)strtoul(text, NULL, 10);
-}
-
 #endif

@@ -59,6 +59,7 @@ struct names_object;
 static inline void names_create(const char *name, uint64_t i);
 static inline uint64_t names_find(const char *name);
 static inline void names_destroy(const char *name);
+static inline double names_bytes(void);
 
 #include "names.h"
 
@@ -80,6 +81,11 @@ static inline void names_destroy(const char *name)
     bench_require(segment->destroy<names_object>(name));
 }
 
+static inline double names_bytes(void)
+{
+    return (double)(segment->get_size() - segment->get_free_memory());
+}
+
 /* Inserting into flat_map moves all names behind the new one. */
 static bool too_slow_in_random_order(uint32_t n)
 {
@@ -88,15 +94,15 @@ static bool too_slow_in_random_order(uint32_t n)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "churn") == 0) {
+    if (argc >= 2 && strcmp(argv[1], "churn") == 0) {
         make_segment((size_t)256 << 20);
-        return churn_run();
+        return churn_run(argv[2]);
     }
-    if (argc == 3 && strcmp(argv[1], "names") == 0) {
-        uint32_t n = (uint32_t)strtoul(argv[2], NULL, 10);
+    if (argc >= 3 && strcmp(argv[1], "names") == 0) {
+        uint32_t n = bench_number(argv[2]);
 
-        make_segment(n * (size_t)400 + ((size_t)4 << 20));
-        return names_run(n, too_slow_in_random_order(n));
+        make_segment(n * (size_t)256 + ((size_t)4 << 20));
+        return names_run(n, argv[3], too_slow_in_random_order(n));
     }
     return BENCH_NOT_OFFERED;
 }

@@ -59,6 +59,19 @@ static inline void names_destroy(const char *name)
     bench_require(mdb_del(transaction, table, &key, NULL) == 0);
 }
 
+/* Pages are taken and given back whole, so what is used is known at commit. */
+static inline double names_bytes(void)
+{
+    MDB_stat stat;
+
+    if (transaction == NULL)
+        return 0;
+    bench_require(mdb_stat(transaction, table, &stat) == 0);
+    return (double)(stat.ms_branch_pages + stat.ms_leaf_pages +
+                    stat.ms_overflow_pages) *
+           stat.ms_psize;
+}
+
 #include "names.h"
 
 int main(int argc, char **argv)
@@ -76,7 +89,7 @@ int main(int argc, char **argv)
                   0);
     unlink(path);
     unlink(lock);
-    status = names_run((uint32_t)strtoul(argv[2], NULL, 10), false);
+    status = names_run(bench_number(argv[2]), argv[3], false);
     mdb_env_close(env);
     return status;
 }

@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 {
     if (argc < 5 || strcmp(argv[1], "commit") != 0)
         return BENCH_NOT_OFFERED;
-    commit_run(commit_number(argv[2]), commit_number(argv[3]),
-               commit_number(argv[4]));
+    commit_run(bench_number(argv[2]), bench_number(argv[3]),
+               bench_number(argv[4]));
     return 0;
 }

@@ -20,7 +20,7 @@ static inline void churn_free(void *p)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "churn") == 0)
-        return churn_run();
+    if (argc >= 2 && strcmp(argv[1], "churn") == 0)
+        return churn_run(argv[2]);
     return BENCH_NOT_OFFERED;
 }

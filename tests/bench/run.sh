@@ -1,24 +1,26 @@
 #!/bin/sh
 # run.sh - run each workload with Tenon and its peers in turn, and compare
 #
-# usage: run.sh [--json] [--rounds N] [WORKLOAD...]
+# usage: run.sh [--json|--doc] [--rounds N] [WORKLOAD...]
 #
-# The programs are those in $B/tests/bench.  In every round each of them runs
-# once, one after the other, so that what else the machine does falls on all of
-# them; a figure is the median of its rounds.  "times" is how many times as
-# long as Tenon the peer takes, and the goal is the least it should be.
-# A goal of "<=1.4" is the most it should be instead.  WORKLOAD is the beginning
-# of a workload's name: churn, names, names-1M, commit, commit-recover.
+# plan.sh says what is run and what is compared; the programs are those in
+# $B/tests/bench.  In every round each of them runs once, one after the other,
+# so that what else the machine does falls on all of them; a figure is the
+# median of its rounds.  WORKLOAD is the beginning of a workload's name: churn,
+# names, names-1M, commit, commit-recover.  --doc also writes the table into
+# docs/BENCH.md.
 #
-# Figures are nanoseconds, but for those whose metric ends in -kB.  Files lie in
-# $TMPDIR, or beside the programs: what commits take depends on the disk.
+# Files lie in $TMPDIR, or beside the programs: what commits take depends on
+# the disk.
 #
 # SPDX-License-Identifier: BSD-2-Clause
 
-json=no rounds=5 wanted=
+here=$(dirname "$0")
+format=text rounds=5 wanted=
 while [ $# -gt 0 ]; do
     case $1 in
-    --json) json=yes ;;
+    --json) format=json ;;
+    --doc) format=doc ;;
     --rounds) rounds=$2; shift ;;
     -*) sed -n 's/^# usage: /usage: /p' "$0" >&2; exit 2 ;;
     *) wanted="$wanted $1" ;;
@@ -29,205 +31,116 @@ programs=${B:-build}/tests/bench
 export TMPDIR="${TMPDIR:-$programs}"
 results=$(mktemp) || exit 2
 trap 'rm -f "$results" "$results".*' EXIT
+trap 'exit 2' HUP INT TERM
+LC_ALL=C
+export LC_ALL
+. "$here/plan.sh"
 
-# What is run:      run WORKLOAD WHO PROGRAM ARGUMENTS...
-# What is compared: row WORKLOAD METRIC WHO PEER GOAL
-plan()
+# The rows that are wanted, and the runs that these need, in the plan's order.
+choose()
 {
-    echo "run churn tenon tenon churn private
-          run churn tenon-shared tenon churn shared
-          run churn mimalloc mimalloc churn
-          run churn glibc glibc churn
-          run churn jemalloc jemalloc churn
-          run churn boost boost_iset churn
-          run churn boost-shared boost_shared churn
-          row churn churn tenon mimalloc 0.91
-          row churn churn tenon glibc -
-          row churn churn tenon jemalloc -
-          row churn churn tenon boost 10
-          row churn churn tenon-shared boost-shared 10"
-    plan_names 1k 1000 - - - - -
-    plan_names 100k 100000 - - - - -
-    #          size    n  LMDB: map hash  Boost: iset ordered hash
-    plan_names 1M 1000000 3 6 1.4 4.5 4
-    plan_commit
+    plan >"$results.all"
+    awk -v wanted="$wanted" '
+        function is_wanted(workload,    i)
+        {
+            for (i = 1; i <= words; i++)
+                if (index(workload, word[i]) == 1)
+                    return 1
+            return words == 0
+        }
+        BEGIN { words = split(wanted, word) }
+        FNR == NR && $1 == "row" && is_wanted($2) {
+            needed[$2 ":" $4]
+            needed[$5 ~ /:/ ? $5 : $2 ":" $5]
+        }
+        FNR == NR { next }
+        $1 == "row" ? is_wanted($2) : ($2 ":" $3) in needed
+    ' "$results.all" "$results.all"
 }
 
-plan_names()
-{
-    for index in iset flat_map map hash; do
-        workload=names-$1-$index
-        goal_lmdb=- goal_boost=-
-        case $index in
-        iset) goal_boost=$5 ;;
-        hash) goal_boost=$7 goal_lmdb=$4 ;;
-        *) goal_boost=$6 goal_lmdb=$3 ;;
-        esac
-        echo "run $workload tenon tenon names $2 $index private
-              run $workload boost boost_$index names $2
-              run $workload lmdb lmdb names $2"
-        for metric in find create destroy; do
-            echo "row $workload $metric tenon boost $goal_boost
-                  row $workload $metric tenon lmdb $goal_lmdb"
-            goal_boost=- goal_lmdb=-
-        done
-    done
-    echo "run names-$1-shared tenon tenon names $2 iset shared
-          run names-$1-shared boost boost_shared names $2"
-    for metric in find create destroy; do
-        echo "row names-$1-shared $metric tenon boost -"
-    done
-}
-
-# "bare" is what the disk takes for the same number of bytes in whole pages.
-plan_commit()
-{
-    with_peers commit 100000 1 2000 names
-    for metric in p50 mean p99 p99.9; do
-        [ $metric = p50 ] && bare="<=1.4" lmdb=1.5 sqlite=1 ||
-            bare=- lmdb=- sqlite=-
-        echo "row commit $metric bare tenon $bare
-              row commit $metric tenon lmdb $lmdb
-              row commit $metric tenon sqlite $sqlite"
-    done
-    with_peers commit-pages 160000 1000 50 array
-    echo "run commit-pages tenon-nosums tenon_commit commit 160000 1000 50 nosums
-          row commit-pages p50 bare tenon -
-          row commit-pages p50 tenon lmdb -
-          row commit-pages p50 tenon sqlite -
-          row commit-pages p50 tenon-nosums tenon -
-          run commit-sums tenon tenon_commit commit 160000 1 1000 array
-          run commit-sums tenon-nosums tenon_commit commit 160000 1 1000 nosums
-          row commit-sums p50 tenon-nosums tenon -"
-    # Working sets of so many MB, of which each transaction changes 100 bytes.
-    for mb in 1 16 64 256 1024; do
-        echo "run commit-set-${mb}MB bare bare commit 5000 1 500
-              run commit-set-${mb}MB tenon tenon_commit commit \
-                  $((mb * 10486)) 1 500 array
-              row commit-set-${mb}MB p50 bare tenon -"
-    done
-    for mb in 1 4 16 64; do
-        echo "run commit-recover-${mb}MB tenon tenon_commit recover $mb
-              row commit-recover-${mb}MB open tenon - -"
-    done
-    echo "run commit-memory tenon tenon_commit memory
-          row commit-memory open-kB tenon - -
-          row commit-memory after-kB tenon - -"
-}
-
-# with_peers WORKLOAD OBJECTS EACH TRANSACTIONS KEPT
-with_peers()
-{
-    echo "run $1 bare bare commit $2 $3 $4
-          run $1 tenon tenon_commit commit $2 $3 $4 $5
-          run $1 lmdb lmdb_commit commit $2 $3 $4
-          run $1 sqlite sqlite commit $2 $3 $4"
-}
-
-is_wanted()
-{
-    [ -n "$wanted" ] || return 0
-    for word in $wanted; do
-        case $1 in
-        "$word"*) return 0 ;;
-        esac
-    done
-    return 1
-}
-
-# run_one WORKLOAD WHO PROGRAM ARGUMENTS...: append "WORKLOAD WHO METRIC FIGURE"
+# run_one WORKLOAD WHO PROGRAM ARGUMENTS...: append
+# "WORKLOAD WHO METRIC FIGURE UNIT".  77 as its status says that the program
+# cannot do this here.
 run_one()
 {
     label="$1 $2"
     program=$programs/$3
+    [ -x "$program" ] || program=$here/$3
     shift 3
     [ -x "$program" ] || return 0
-    timeout 600 "$program" "$@" >"$results.out" </dev/null || {
-        echo "$label: $program $* failed" >&2
-        return 1
-    }
+    timeout 600 "$program" "$@" >"$results.out" </dev/null
+    case $? in
+    0) ;;
+    77) return 0 ;;
+    *) echo "$label: $program $* failed" >&2; return 1 ;;
+    esac
     sed "s/^/$label /" "$results.out" >>"$results"
+}
+
+# What gives the same figure each time is run once.
+run_round()
+{
+    while read -r kind arguments; do
+        case $kind-$1 in
+        run-*|once-1) run_one $arguments || status=2 ;;
+        esac
+    done <"$results.plan"
 }
 
 medians()
 {
-    sort -k1,3 -k4,4n "$1" | awk '
-        function done() { if (n > 0) print last, v[int((n + 1) / 2)] }
+    sort -k1,3 -k4,4n "$results" | awk '
+        function done() { if (n > 0) print last, v[int((n + 1) / 2)], unit }
         { key = $1 " " $2 " " $3 }
         key != last { done(); n = 0; last = key }
-        { v[++n] = $4 }
+        { v[++n] = $4; unit = $5 == "" ? "ns" : $5 }
         END { done() }'
 }
 
 table()
 {
-    awk -v json=$json '
-        FNR == NR { figure[$1, $2, $3] = $4; next }
-        $1 != "row" || !(($2, $4, $3) in figure) { next }
-        {
-            workload = $2; metric = $3; who = $4; peer = $5; goal = $6
-            own = figure[workload, who, metric]
-            there = (workload, peer, metric) in figure
-            its = figure[workload, peer, metric]
-            times = there && own > 0 ? its / own : 0
-            most = sub(/^<=/, "", goal)
-            good = most ? times <= goal : times >= goal
-            reached = !there || goal == "-" ? "" : good ? "yes" : "NO"
-        }
-        json == "yes" {
-            printf "%s\n  {\"workload\": \"%s\", \"metric\": \"%s\", " \
-                "\"who\": \"%s\", \"ns\": %s, \"peer\": \"%s\", ",
-                rows++ ? "," : "[", workload, metric, who, own, peer
-            printf "\"peer_ns\": %s, \"times\": %s, \"goal\": %s, " \
-                "\"reached\": %s}",
-                there ? its : "null", there ? sprintf("%.2f", times) : "null",
-                goal == "-" ? "null" : most ? "-" goal : goal,
-                reached == "" ? "null" : reached == "yes" ? "true" : "false"
-            next
-        }
-        !there && (workload metric) ~ /1M-flat_map(create|destroy)/ { next }
-        {
-            if (!rows++)
-                printf "%-20s %-8s %-13s %9s  %-13s %9s %7s %6s  %s\n",
-                    "workload", "metric", "who", "ns", "peer", "its ns",
-                    "times", "goal", "reached"
-            if (peer == "-")
-                its_text = ""
-            else
-                its_text = there ? sprintf("%.1f", its) : "not there"
-            printf "%-20s %-8s %-13s %9.1f  %-13s %9s %7s %6s  %s\n",
-                workload, metric, who, own, peer, its_text,
-                there ? sprintf("%.2f", times) : "",
-                (most ? "<=" : "") goal, reached
-        }
-        { missed += reached == "NO"; met += reached == "yes" }
-        END {
-            if (json == "yes")
-                print rows ? "\n]" : "[]"
-            else
-                printf "%d goals reached, %d missed\n", met, missed
-        }
-    ' "$1" "$2"
+    awk -v format="$1" -f "$here/table.awk" "$results.medians" "$results.plan"
 }
 
-plan | while read -r kind workload rest; do
-    is_wanted "$workload" && echo "$kind $workload $rest"
-done >"$results.plan"
+machine()
+{
+    echo "$rounds rounds, medians; $(date -u +%Y-%m-%d), $(uname -sr)," \
+        "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
+        "$(nproc) processors," \
+        "$(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1048576))" \
+        "GiB, $(stat -f -c %T "$TMPDIR"), $(cc --version | head -n 1)," \
+        "load $(cut -d' ' -f1 /proc/loadavg) at the end"
+}
+
+# Put what the function $2 prints between the marks of $1 in docs/BENCH.md.
+rewrite()
+{
+    "$2" "$1" >"$results.part"
+    sed -e "/^<!-- $1 -->/r $results.part" \
+        -e "/^<!-- $1 -->/,/^<!-- end -->/{/^<!--/!d}" \
+        docs/BENCH.md >"$results.page" && cp "$results.page" docs/BENCH.md
+}
+
+choose >"$results.plan"
 [ -s "$results.plan" ] || { echo "no such workload:$wanted" >&2; exit 2; }
 
-status=0
-round=1
+status=0 round=1
 while [ "$round" -le "$rounds" ]; do
     [ ! -t 2 ] || echo "round $round of $rounds" >&2
-    grep '^run' "$results.plan" >"$results.run"
-    while read -r _ arguments; do
-        run_one $arguments || status=2
-    done <"$results.run"
+    run_round $round
     round=$((round + 1))
 done
 
-[ $json = yes ] || echo "$rounds rounds, medians; $(uname -sr)," \
-    "$(nproc) processors, $(cc --version | head -n 1)"
-medians "$results" >"$results.medians"
-table "$results.medians" "$results.plan"
+medians >"$results.medians"
+if [ $format = json ]; then
+    table json
+else
+    machine
+    table text
+fi
+if [ $format = doc ]; then
+    rewrite machine machine
+    rewrite table table
+    rewrite behind table
+fi
 exit $status

@@ -1,7 +1,7 @@
 /* tenon.c - churn and names with Tenon
  *
- *     tenon churn private|shared
- *     tenon names N INDEX private|shared
+ *     tenon churn private|shared [OPERATIONS]
+ *     tenon names private|shared INDEX N [ROUNDS]
  *
  * Private is a segment in plain memory, without locks; shared is a TN_SHARED
  * store in a file, with them.
@@ -30,6 +30,7 @@ static inline void churn_free(void *p)
 static inline void names_create(const char *name, uint64_t i);
 static inline uint64_t names_find(const char *name);
 static inline void names_destroy(const char *name);
+static inline double names_bytes(void);
 
 #include "names.h"
 
@@ -55,6 +56,11 @@ static inline void names_destroy(const char *name)
 {
     bench_require(tn_destroy(segment, name, TN_TYPE(struct names_object)) ==
                   TN_OK);
+}
+
+static inline double names_bytes(void)
+{
+    return (double)(tn_segment_size(segment) - tn_free_bytes(segment));
 }
 
 static void make_segment(bool shared, size_t size, tn_index index)
@@ -95,17 +101,17 @@ static tn_index index_named(const char *name)
 
 int main(int argc, char **argv)
 {
-    bool shared = argc > 1 && strcmp(argv[argc - 1], "shared") == 0;
+    bool shared = argc > 2 && strcmp(argv[2], "shared") == 0;
 
-    if (argc == 3 && strcmp(argv[1], "churn") == 0) {
+    if (argc >= 3 && strcmp(argv[1], "churn") == 0) {
         make_segment(shared, (size_t)256 << 20, TN_INDEX_DEFAULT);
-        churn_run();
-    } else if (argc == 5 && strcmp(argv[1], "names") == 0) {
-        uint32_t n = (uint32_t)strtoul(argv[2], NULL, 10);
+        churn_run(argv[3]);
+    } else if (argc >= 5 && strcmp(argv[1], "names") == 0) {
+        uint32_t n = bench_number(argv[4]);
 
-        make_segment(shared, n * (size_t)400 + ((size_t)4 << 20),
+        make_segment(shared, n * (size_t)256 + ((size_t)4 << 20),
                      index_named(argv[3]));
-        names_run(n, false);
+        names_run(n, argv[5], false);
     } else {
         return BENCH_NOT_OFFERED;
     }

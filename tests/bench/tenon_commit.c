@@ -231,10 +231,10 @@ static void memory(void)
         succeed(tn_begin(store, &segment));
         for (uint32_t k = 0; k < PAGES; k++)
             commit_fill(&array[k * COMMIT_APART], k, 1);
-        bench_print(round == 0 ? "first-kB" : "open-kB", own_kb() - before);
+        bench_print_in("kB", round == 0 ? "first" : "open", own_kb() - before);
         succeed(tn_commit(store));
-        bench_print(round == 0 ? "first-after-kB" : "after-kB",
-                    own_kb() - before);
+        bench_print_in("kB", round == 0 ? "first-after" : "after",
+                       own_kb() - before);
     }
     commit_close();
     commit_remove(path);
@@ -262,10 +262,10 @@ int main(int argc, char **argv)
 {
     read_options(argc, argv);
     if (argc >= 5 && strcmp(argv[1], "commit") == 0)
-        commit_run(commit_number(argv[2]), commit_number(argv[3]),
-                   commit_number(argv[4]));
+        commit_run(bench_number(argv[2]), bench_number(argv[3]),
+                   bench_number(argv[4]));
     else if (argc >= 3 && strcmp(argv[1], "recover") == 0)
-        recover(commit_number(argv[2]) * MB);
+        recover(bench_number(argv[2]) * MB);
     else if (argc >= 2 && strcmp(argv[1], "memory") == 0)
         memory();
     else

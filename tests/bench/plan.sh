@@ -1,0 +1,127 @@
+# plan.sh - what 'make bench' runs and compares; part of run.sh
+#
+# plan prints lines of two kinds:
+#
+#   run WORKLOAD WHO PROGRAM ARGUMENTS...     in each round
+#   once WORKLOAD WHO PROGRAM ARGUMENTS...    what comes out the same each time
+#   row WORKLOAD METRIC WHO PEER GOAL         of the table
+#
+# PEER is who the row compares with: WHO of the same workload, WORKLOAD:WHO of
+# another, or "-".  GOAL is ">=N", the least times as much as WHO that the peer
+# should take; "<=N", the most times as much as the peer that WHO should (alone:
+# the most that the figure should be); or "-".
+#
+# SPDX-License-Identifier: BSD-2-Clause
+
+plan()
+{
+    plan_churn
+    plan_names 1k 1000 200 - - - - - 1
+    plan_names 100k 100000 1 - - - - - 30
+    #          size    n     LMDB: ordered hash  Boost: iset ordered hash
+    plan_names 1M 1000000 1 3 6 1.4 4.5 4 -
+    plan_commit
+}
+
+plan_churn()
+{
+    echo "run churn tenon tenon churn private
+          run churn tenon-shared tenon churn shared
+          run churn mimalloc mimalloc churn
+          run churn glibc glibc churn
+          run churn jemalloc jemalloc churn
+          run churn boost boost_iset churn
+          run churn boost-shared boost_shared churn
+          row churn time tenon mimalloc <=1.1
+          row churn time tenon glibc -
+          row churn time tenon jemalloc -
+          row churn time tenon boost >=10
+          row churn time tenon-shared tenon <=2.5
+          row churn time tenon-shared boost-shared -"
+}
+
+# plan_names SIZE N ROUNDS GOALS...; the last is that of inserting to flat_map.
+# Boost's flat_map takes an hour to make 1 M names in random order.
+plan_names()
+{
+    echo "run names-$1 lmdb lmdb names $2 $3"
+    for index in iset flat_map map hash; do
+        workload=names-$1-$index
+        case $index in
+        iset) lmdb=- boost=$6 ;;
+        hash) lmdb=$5 boost=$8 ;;
+        *) lmdb=$4 boost=$7 ;;
+        esac
+        echo "run $workload tenon tenon names private $index $2 $3
+              run $workload boost boost_$index names $2 $3
+              row $workload find tenon boost $(at_least $boost)
+              row $workload find tenon names-$1:lmdb $(at_least $lmdb)"
+        case $1-$index in
+        1M-flat_map) metrics= ;;
+        *-flat_map) metrics="create:$9 destroy:1" ;;
+        *) metrics="create:1 destroy:1" ;;
+        esac
+        for metric in $metrics; do
+            echo "row $workload ${metric%:*} tenon boost >=${metric#*:}
+                  row $workload ${metric%:*} tenon names-$1:lmdb -"
+        done
+        echo "row $workload bytes tenon boost -"
+    done
+    echo "run names-$1-shared tenon tenon names shared iset $2 $3
+          run names-$1-shared boost boost_shared names $2 $3"
+    for metric in find create destroy; do
+        echo "row names-$1-shared $metric tenon boost -"
+    done
+}
+
+at_least()
+{
+    case $1 in
+    -) echo - ;;
+    *) echo ">=$1" ;;
+    esac
+}
+
+# "bare" is what the disk takes for the same number of bytes in whole pages.
+plan_commit()
+{
+    with_peers commit 100000 1 2000 names
+    for metric in p50 mean p99 p99.9; do
+        [ $metric = p50 ] && bare="<=1.4" lmdb=">=1.5" || bare=- lmdb=-
+        echo "row commit $metric tenon bare $bare
+              row commit $metric tenon lmdb $lmdb
+              row commit $metric tenon sqlite -"
+    done
+    with_peers commit-pages 160000 1000 50 array
+    echo "run commit-pages tenon-nosums tenon_commit commit 160000 1000 50 nosums
+          row commit-pages p50 tenon bare -
+          row commit-pages p50 tenon lmdb -
+          row commit-pages p50 tenon sqlite -
+          row commit-pages p50 tenon tenon-nosums -
+          run commit-sums tenon tenon_commit commit 160000 1 1000 array
+          run commit-sums tenon-nosums tenon_commit commit 160000 1 1000 nosums
+          row commit-sums p50 tenon tenon-nosums -"
+    # Working sets of so many MB, of which each transaction changes 100 bytes.
+    for mb in 1 16 64 256 1024; do
+        echo "run commit-set-${mb}MB bare bare commit 5000 1 500
+              run commit-set-${mb}MB tenon tenon_commit commit \
+                  $((mb * 10486)) 1 500 array
+              row commit-set-${mb}MB p50 tenon bare -"
+    done
+    for mb in 1 4 16 64; do
+        echo "run commit-recover-${mb}MB tenon tenon_commit recover $mb
+              row commit-recover-${mb}MB open tenon - -"
+    done
+    echo "run commit-memory tenon tenon_commit memory
+          row commit-memory open tenon - -
+          row commit-memory after tenon - -"
+}
+
+# with_peers WORKLOAD OBJECTS EACH TRANSACTIONS KEPT
+with_peers()
+{
+    echo "run $1 bare bare commit $2 $3 $4
+          run $1 tenon tenon_commit commit $2 $3 $4 $5
+          run $1 lmdb lmdb_commit commit $2 $3 $4
+          run $1 sqlite sqlite commit $2 $3 $4"
+}
