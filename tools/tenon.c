@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &cmd_create, &cmd_info, &cmd_ls,    &cmd_put,  &cmd_get,    &cmd_rm,
-    &cmd_load,   &cmd_save, &cmd_check, &cmd_grow, &cmd_shrink,
+    &cmd_create, &cmd_info, &cmd_ls,    &cmd_put,  &cmd_get,  &cmd_rm,
+    &cmd_load,   &cmd_save, &cmd_check, &cmd_dump, &cmd_grow, &cmd_shrink,
 };
 
 static const struct command *find_command(const char *name)

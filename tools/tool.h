@@ -31,7 +31,7 @@ struct command {
 };
 
 extern const struct command cmd_create, cmd_info, cmd_ls, cmd_put, cmd_get,
-    cmd_rm, cmd_load, cmd_save, cmd_check, cmd_grow, cmd_shrink;
+    cmd_rm, cmd_load, cmd_save, cmd_check, cmd_grow, cmd_shrink, cmd_dump;
 
 /* --- Command lines ------------------------------------------------------- */
 
@@ -47,6 +47,11 @@ enum {
     OPTION_INDEX,
     OPTION_FIT,
     OPTION_MODE,
+    OPTION_SUPERBLOCK,
+    OPTION_JOURNAL,
+    OPTION_BLOCKS,
+    OPTION_NAMES,
+    OPTION_TYPES,
 };
 
 /* Every command's table of long options ends with this. */

@@ -93,6 +93,16 @@ tn_status heap_init(struct heap *h, size_t size, size_t reserved, tn_fit fit)
     return TN_OK;
 }
 
+void heap_assume(struct heap *h, size_t size, size_t reserved)
+{
+    *h = (struct heap){.size = size,
+                       .first = first_for(reserved),
+                       .end = end_for(size),
+                       .sequence = 1, /* nothing else can be relied on */
+                       .reserved = (uint32_t)reserved,
+                       .fit = TN_FIT_BEST};
+}
+
 /* --- Believing a header -------------------------------------------------- */
 
 /* What is fixed when a heap is made, and enough for a walk over its chain. */

@@ -48,6 +48,11 @@ size_t heap_min_size(size_t reserved);
  * struct heap included, are the owner's.  TN_ESIZE: too small or too large. */
 tn_status heap_init(struct heap *h, size_t size, size_t reserved, tn_fit fit);
 
+/* Put a header at h, whatever is there, with which the blocks of a damaged heap
+ * of size bytes can be walked; for copies that are only looked at.  size is at
+ * least heap_min_size(reserved) and at most HEAP_MAX_SIZE. */
+void heap_assume(struct heap *h, size_t size, size_t reserved);
+
 /* Can the struct heap at h, of which available bytes are readable, be walked
  * at all?  Checks every field before it is used.  Call it once on memory that
  * was not made by heap_init() in this process; if heap_sequence() is odd then,

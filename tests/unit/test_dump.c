@@ -1,0 +1,277 @@
+/* test_dump.c - a dump shows what is there, and whatever is there, it ends
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "heap/block.h"
+#include "lib/stores.h"
+#include "lib/tmpdir.h"
+#include "segment/segment.h"
+#include "tenon.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <criterion/parameterized.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH "dumped.tn"
+
+static char *text; /* what the last dump printed */
+
+static void enter(void)
+{
+    tmpdir_enter();
+}
+
+static void leave(void)
+{
+    free(text);
+    text = NULL;
+    tmpdir_leave();
+}
+
+static tn_status dump(unsigned what)
+{
+    size_t n;
+    tn_status status;
+    FILE *f;
+
+    free(text);
+    f = open_memstream(&text, &n);
+    cr_assert(f != NULL);
+    status = tn_dump_file(PATH, what, f);
+    fclose(f);
+    return status;
+}
+
+static bool says(const char *what)
+{
+    return strstr(text, what) != NULL;
+}
+
+static size_t count(const char *what)
+{
+    size_t n = 0;
+
+    for (const char *p = text; (p = strstr(p, what)) != NULL; p++)
+        n++;
+    return n;
+}
+
+static size_t blocks_of(const tn_segment *seg)
+{
+    enum block_state state;
+    uint64_t off = 0;
+    size_t usable, n = 0;
+    void *p;
+
+    while ((off = heap_next_block(segment_heap(seg), off, &p, &state,
+                                  &usable)) != 0)
+        n++;
+    return n;
+}
+
+TestSuite(dump, .init = enter, .fini = leave, .timeout = 120);
+
+ParameterizedTestParameters(dump, shows_every_block_and_name)
+{
+    static tn_index kinds[] = {TN_INDEX_ISET, TN_INDEX_FLAT_MAP, TN_INDEX_MAP,
+                               TN_INDEX_HASH};
+
+    return cr_make_param_array(tn_index, kinds, sizeof(kinds) / sizeof(*kinds));
+}
+
+ParameterizedTest(tn_index *kind, dump, shows_every_block_and_name)
+{
+    tn_store *store;
+    char name[32];
+
+    stores_make(PATH, *kind);
+    cr_assert(eq(int, dump(0), TN_OK), "%s: %s", tn_errmsg(), text);
+    cr_expect(not(says("wrong")));
+    for (int i = 0; i < STORES_OBJECTS; i++) {
+        snprintf(name, sizeof(name), "named \"item/%03d\"", i);
+        cr_expect(says(name), "%s", name);
+    }
+    cr_expect(says("unique ") && says("anonymous "));
+    cr_expect(says("CLEAN") && says("superblock") && says("marks"));
+    cr_assert(eq(int, tn_store_open(&store, PATH, TN_READ_ONLY, NULL), TN_OK));
+    dump(TN_DUMP_BLOCKS);
+    cr_expect(eq(sz, count("  ok     "), blocks_of(tn_store_segment(store))));
+    tn_store_close(store);
+}
+
+Test(dump, prints_only_what_is_asked_for)
+{
+    stores_make(PATH, TN_INDEX_MAP);
+    dump(TN_DUMP_TYPES);
+    cr_expect(says("types") && !says("superblock") && !says("blocks, from"));
+    dump(TN_DUMP_SUPERBLOCK);
+    cr_expect(says("superblock") && !says("types") && !says("blocks, from"));
+    cr_expect(eq(int, tn_dump_file(PATH, 0x1000, stdout), TN_EINVAL));
+    cr_expect(eq(int, tn_dump_file(PATH, 0, NULL), TN_EINVAL));
+    cr_expect(eq(int, tn_dump_file("nothing.tn", 0, stdout), TN_ENOENT));
+}
+
+Test(dump, shows_each_record_and_what_lies_under_its_runs)
+{
+    tn_store *store;
+    tn_segment *seg;
+    void *object;
+
+    cr_assert(
+        eq(int,
+           tn_store_open(&store, PATH, TN_DURABLE | TN_CREATE, &stores_options),
+           TN_OK));
+    for (int i = 0; i < 2; i++) {
+        cr_assert(eq(int, tn_begin(store, &seg), TN_OK));
+        cr_assert(eq(int,
+                     tn_construct(seg, i == 0 ? "first" : "second",
+                                  &stores_item, 1, NULL, &object),
+                     TN_OK));
+        cr_assert(eq(int, tn_commit(store), TN_OK));
+    }
+    cr_expect(eq(int, dump(TN_DUMP_JOURNAL), TN_OK), "%s", text);
+    cr_expect(says("in use"));
+    cr_expect(eq(sz, count("record of commit "), 2));
+    cr_expect(says("header of the heap, byte "));
+    cr_expect(says("named \"second\", 1 of "));
+    tn_store_close(store);
+}
+
+Test(dump, shows_names_that_do_nothing_to_a_terminal)
+{
+    const char *name = "a\n\033[31m\xff";
+    tn_segment *seg;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+
+    cr_assert(eq(int, tn_segment_create_heap(&seg, 65536, NULL), TN_OK));
+    cr_assert(
+        eq(int, tn_construct(seg, name, &stores_item, 1, NULL, NULL), TN_OK));
+    cr_expect(eq(int, tn_dump_segment(seg, 0, f), TN_OK));
+    fclose(f);
+    cr_expect(says("\"a\\n\\033[31m\\377\""));
+    cr_expect(strchr(text, '\033') == NULL);
+    tn_segment_detach(seg);
+}
+
+/* --- Damage --------------------------------------------------------------- */
+
+/* The header of the block in which the object of this name lies. */
+static uint64_t header_of(const char *name)
+{
+    tn_store *store;
+    tn_segment *seg;
+    void *object;
+    uint64_t off, record;
+
+    cr_assert(eq(int, tn_store_open(&store, PATH, TN_READ_ONLY, NULL), TN_OK));
+    seg = tn_store_segment(store);
+    cr_assert(eq(int, tn_find(seg, name, NULL, &object, NULL), TN_OK));
+    record = tn_handle_of(seg, object) - sizeof(struct record);
+    off = heap_off(segment_heap(seg),
+                   record_block(segment_heap(seg), TN_INDEX_MAP, record));
+    tn_store_close(store);
+    return STORE_SEGMENT_OFF + off - HEAP_OVERHEAD;
+}
+
+Test(dump, goes_on_behind_a_block_that_is_damaged)
+{
+    uint64_t garbage = UINT64_C(0x5555aaaa5555aaa3), at;
+
+    stores_make(PATH, TN_INDEX_MAP);
+    at = header_of("item/020");
+    stores_write(PATH, &garbage, sizeof(garbage), at);
+    cr_expect(eq(int, dump(0), TN_ECORRUPT));
+    cr_expect(says("no block begins here (5555aaaa5555aaa3)"));
+    cr_expect(says("\"item/019\", 1 of") && says("\"item/021\", 1 of"));
+    cr_expect(not(says("named \"item/020\"")));
+}
+
+Test(dump, shows_the_blocks_of_a_segment_without_a_header)
+{
+    char zeros[sizeof(struct segment)] = {0};
+
+    stores_make(PATH, TN_INDEX_MAP);
+    stores_write(PATH, zeros, sizeof(zeros), STORE_SEGMENT_OFF);
+    cr_expect(eq(int, dump(0), TN_ECORRUPT));
+    cr_expect(says("no reader can open it"));
+    cr_expect(says("named \"item/000\", 1 of ") && says("item/039"));
+}
+
+Test(dump, names_the_field_that_is_wrong)
+{
+    struct superblock sb;
+
+    stores_make(PATH, TN_INDEX_MAP);
+    stores_superblock(PATH, &sb);
+    sb.segment_size = 1 << 30;
+    stores_write(PATH, &sb, sizeof(sb), 0);
+    cr_expect(eq(int, dump(TN_DUMP_SUPERBLOCK), TN_ECORRUPT));
+    cr_expect(says("1073741824: wrong, more than the file has"));
+    cr_expect(says(": wrong, the bytes have "));
+    cr_expect(eq(sz, count("wrong"), 2));
+}
+
+Test(dump, ends_wherever_a_file_is_cut_off)
+{
+    char bytes[STORES_SIZE];
+    size_t size;
+
+    stores_make(PATH, TN_INDEX_MAP);
+    size = stores_length(PATH);
+    cr_assert(le(sz, size, sizeof(bytes)));
+    stores_read(PATH, bytes, size, 0);
+    for (size_t n = 0; n < size; n += 512) {
+        stores_put(PATH, bytes, n);
+        cr_assert(eq(int, dump(0), TN_ECORRUPT), "%zu bytes", n);
+    }
+}
+
+static uint64_t random_next(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* What a dump prints is in proportion to what there is. */
+enum { MOST_OUTPUT = 16 * 1024 * 1024 };
+
+ParameterizedTestParameters(dump, ends_on_any_bytes)
+{
+    static tn_index kinds[] = {TN_INDEX_ISET, TN_INDEX_FLAT_MAP, TN_INDEX_MAP,
+                               TN_INDEX_HASH};
+
+    return cr_make_param_array(tn_index, kinds, sizeof(kinds) / sizeof(*kinds));
+}
+
+/* Words are overwritten with words from elsewhere in the file, so that links
+ * lead to where something like a node is, and in circles. */
+ParameterizedTest(tn_index *kind, dump, ends_on_any_bytes)
+{
+    static uint64_t good[STORES_SIZE / 8], bad[STORES_SIZE / 8];
+    uint64_t random = 88172645463325252u + *kind;
+    size_t words;
+
+    stores_make(PATH, *kind);
+    words = stores_length(PATH) / 8;
+    cr_assert(le(sz, words, STORES_SIZE / 8));
+    stores_read(PATH, good, 8 * words, 0);
+    for (int round = 0; round < 300; round++) {
+        memcpy(bad, good, sizeof(bad));
+        for (int i = 0; i < 1 + round; i++) {
+            size_t to = random_next(&random) % words;
+
+            bad[to] = random_next(&random) % 4 == 0
+                          ? random_next(&random)
+                          : good[random_next(&random) % words];
+        }
+        stores_put(PATH, bad, 8 * words);
+        cr_assert(stores_documented(dump(0)), "round %d", round);
+        cr_assert(lt(sz, strlen(text), MOST_OUTPUT), "round %d", round);
+    }
+}
