@@ -25,8 +25,11 @@ CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse)
 SCENARIO = $(patsubst %.c,$B/%,$(sort $(wildcard tests/scenario/*.c)))
 TENON_BENCH = $(addprefix $B/tests/bench/,tenon tenon_commit)
 
+TRACKERS = $(addprefix $B/tests/trackers/,scan pagemap compare track)
+
 # What 'make tests' and 'make check' run; each leaves a .log and a .ran.
-TESTS    = $(UNIT) $(SCENARIO) $(CRASH) $(addprefix $B/,$(wildcard tests/cli/run.sh))
+TESTS    = $(UNIT) $(SCENARIO) $(CRASH) $(TRACKERS) \
+           $(addprefix $B/,$(wildcard tests/cli/run.sh))
 RULES    = $(addprefix $B/rules/,layers symbols headers format longest words \
              selftest) $B/tests/install/run.sh
 
@@ -49,6 +52,10 @@ tests: $(TESTS:=.ran)		## the tests alone, without the rules on the source
 layers symbols headers format longest words: $B/libtenon.so	## one rule alone
 	@B=$B CC='$(CC)' tests/rules/$@.sh
 programs: all $(UNIT) $(SCENARIO) $(CRASH) $(TENON_BENCH)	## build, run nothing
+
+tsan:				## the tests with threads, under ThreadSanitizer
+	@$(MAKE) programs B=build/tsan CFLAGS='-g -O1 -fsanitize=thread -Wno-tsan'
+	@B=build/tsan tests/tsan.sh
 
 crash: $(CRASH)			## power cuts, kills and refusals at length; rules
 	$B/tests/crash/power --all --images 1000000
@@ -146,6 +153,8 @@ $B/tests/scenario/%.ran: $B/tests/scenario/%
 	@$(RUN) $< $(LIMIT) $<
 $B/tests/crash/%.ran: $B/tests/crash/%
 	@$(RUN) $< $(LIMIT) $<
+$B/tests/trackers/%.ran: tests/trackers.sh $(CRASH) $(UNIT) $(SCENARIO) $B/tenon
+	@$(RUN) $(@:.ran=) $(LIMIT) $< $*
 $B/tests/cli/run.sh.ran: $B/tenon $(wildcard tests/cli/*)
 	@$(RUN) $(@:.ran=) $(LIMIT) tests/cli/run.sh
 $B/tests/install/run.sh.ran: $B/libtenon.a $B/libtenon.so $B/tenon \
@@ -158,7 +167,7 @@ $B/rules/%.ran: tests/rules/%.sh $(SOURCES) | $(DEPS)
 -include $(patsubst %.o,%.d,$(LIB_O) $(TOOL_O) $(HELPER_O) $(UNIT:=.o) \
            $(SCENARIO:=.o) $(patsubst %.c,$B/%.o,$(wildcard tests/crash/*.c)) \
            $(TENON_BENCH:=.o))
-.PHONY: all check tests programs demo deps deps-ci deps-bench install uninstall
+.PHONY: all check tests programs tsan demo deps deps-ci deps-bench install uninstall
 .PHONY: bench help clean layers symbols headers format longest words
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -84,7 +84,9 @@ typedef struct tn_options {
     void *address;       /* map the file here or fail; a multiple of the page
                             size */
     size_t journal_size; /* bytes; durable stores */
-    tn_tracker tracker;  /* durable stores: how changed pages are found */
+    tn_tracker tracker;  /* durable stores: how changed pages are found; AUTO:
+                            as TENON_TRACKER in the environment says ("scan"
+                            ...), else the best way that works here */
     tn_page_sums page_sums; /* durable stores: a checksum of each page */
     int lock_timeout_ms;    /* how long opening waits for another opener, in
                             milliseconds; default 10000, -1: for ever */

@@ -65,6 +65,8 @@ enum {
  *   TN_ENOMEM    no memory, or no addresses for it
  *   TN_EROFS     the file system may only be read
  *   TN_EIO       reading, writing or syncing failed
+ *   TN_ENOTSUP   the way to find changed pages that was asked for does not work
+ *                here; tn_errmsg() says why
  *   TN_EINVAL    an argument makes no sense, or path is no regular file
  *
  * A file that TN_CREATE made stays when opening it then fails: it is whole and

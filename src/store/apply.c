@@ -141,15 +141,34 @@ tn_status apply_pending(tn_store *store, int patience_ms)
     return status;
 }
 
+/* Is there an image, and one that can go on? */
+static tn_status has_image(const tn_store *store, uint64_t applied, bool *has)
+{
+    const struct overlay *image = store->durable->image;
+    uint64_t size = 0;
+    tn_status status = TN_OK;
+
+    if (image != NULL)
+        status = file_size(&store->file, &size);
+    *has = image != NULL && applied != APPLIED_NONE &&
+           image->generation == store->durable->journal.header.generation &&
+           image->region.size >= size;
+    return status;
+}
+
 tn_status apply_follow_image(tn_store *store)
 {
     struct durable *d = store->durable;
     struct journal *j = &d->journal;
     uint64_t applied = mark_load(&d->marks->applied);
+    bool has = false;
+    tn_status status = TN_OK;
 
-    if (d->image != NULL &&
-        (applied == j->end.number || applied == APPLIED_NONE ||
-         d->image->generation != j->header.generation)) {
+    if (applied != j->end.number)
+        status = has_image(store, applied, &has);
+    if (status != TN_OK)
+        return status;
+    if (!has) {
         overlay_free(d->image);
         d->image = NULL;
     }
@@ -157,7 +176,8 @@ tn_status apply_follow_image(tn_store *store)
         return TN_OK;
     if (d->image == NULL)
         return overlay_make(&d->image, store, j, applied, j->end.number);
-    return overlay_lay(&d->image->region, j, &d->image->through, j->end.number);
+    return overlay_lay(store, &d->image->region, j, &d->image->through,
+                       j->end.number);
 }
 
 /* --- Failure -------------------------------------------------------------- */

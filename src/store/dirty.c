@@ -82,10 +82,11 @@ enum {
 
 static const char *const names[] = {"auto", "scan", "pagemap", "compare",
                                     "track"};
+enum { WAYS = sizeof(names) / sizeof(names[0]) };
 
 const char *dirty_name(tn_tracker way)
 {
-    return (size_t)way < sizeof(names) / sizeof(names[0]) ? names[way] : "?";
+    return (size_t)way < WAYS ? names[way] : "?";
 }
 
 /* --- The list ------------------------------------------------------------- */
@@ -507,6 +508,8 @@ static tn_status try_out(struct dirty *d)
             status = expect(d, true);
         given = region_discard(d->w, region_page_size(), region_page_size());
         d->count = 0;
+        if (given != TN_OK)
+            break;
     }
     d->spent_ns = 0;
     return status == TN_OK ? given : status;
@@ -549,21 +552,51 @@ static void remember_reason(struct dirty *d, tn_tracker way)
              used > 0 ? "; " : "", dirty_name(way), tn_errmsg());
 }
 
+/* Would the way work another time? */
+static bool is_trouble(tn_status status)
+{
+    return status == TN_ENOMEM || status == TN_EIO;
+}
+
+/* Who did not choose leaves it to the environment, and that leaves it to us. */
+static tn_status choose(tn_tracker *wanted)
+{
+    const char *name = secure_getenv("TENON_TRACKER");
+    size_t way = 0;
+
+    if (*wanted != TN_TRACKER_AUTO || name == NULL || *name == '\0')
+        return TN_OK;
+    while (way < WAYS && strcmp(name, names[way]) != 0)
+        way++;
+    if (way == WAYS)
+        return error_set(TN_EINVAL,
+                         "TENON_TRACKER is \"%s\", which is no way to find "
+                         "changed pages",
+                         name);
+    *wanted = (tn_tracker)way;
+    return TN_OK;
+}
+
 tn_status dirty_open(struct dirty *d, struct region *w, const struct region *r,
                      tn_tracker wanted)
 {
     static const tn_tracker best_first[] = {TN_TRACKER_SCAN, TN_TRACKER_PAGEMAP,
                                             TN_TRACKER_COMPARE};
-    tn_status status = TN_ENOTSUP;
+    tn_status status;
 
     *d = (struct dirty){
         .w = w, .r = r, .pagemap = -1, .uffd = -1, .kept_limit = KEPT_LIMIT};
+    status = choose(&wanted);
+    if (status != TN_OK)
+        return status;
+    status = TN_ENOTSUP;
     if (wanted != TN_TRACKER_AUTO) {
         status = start(d, wanted);
         if (status == TN_OK)
             return TN_OK;
         remember_reason(d, wanted);
-        return error_set(TN_ENOTSUP, "%s", d->reason);
+        return error_set(is_trouble(status) ? status : TN_ENOTSUP, "%s",
+                         d->reason);
     }
     for (size_t i = 0; status != TN_OK; i++) {
         status = start(d, best_first[i]);

@@ -63,8 +63,10 @@ struct dirty {
     uint64_t spent_ns, last_ns;
 };
 
-/* Start finding pages of w.  AUTO takes the best way that works here, tried
- * out on a page; another one that does not work is TN_ENOTSUP.  Call
+/* Start finding pages of w.  AUTO takes the way that the environment names in
+ * TENON_TRACKER, or else the best one that works here, tried out on a page;
+ * another one that does not work here is TN_ENOTSUP, an unknown name TN_EINVAL;
+ * TN_ENOMEM, TN_EIO.  Call
  * dirty_reset() before the first dirty_find(). */
 tn_status dirty_open(struct dirty *d, struct region *w, const struct region *r,
                      tn_tracker wanted);

@@ -123,6 +123,7 @@ static tn_status map_views(tn_store *store, const tn_options *options)
                             NULL);
     if (status != TN_OK)
         return status;
+    (void)region_pin(&d->marks_region); /* some may lock no memory: so be it */
     d->marks = (struct marks *)(d->marks_region.base + STORE_MARKS_OFF);
     *seg = store->segment;
     seg->base = (struct segment *)(d->read.base + STORE_SEGMENT_OFF);
@@ -239,6 +240,21 @@ static bool is_left_over(struct journal *j)
            j->end.number == j->header.base_number;
 }
 
+/* P12: the size was on disk before the record. */
+static tn_status check_length(const tn_store *store)
+{
+    uint64_t wanted = store->durable->journal.end.file_size, size;
+    tn_status status = file_size(&store->file, &size);
+
+    if (status != TN_OK || size >= wanted || !RULE(GROWSYNC) ||
+        !RULE(GROWCOMMIT))
+        return status;
+    return error_set(TN_ESIZE,
+                     "%s: the store has %" PRIu64 " bytes, and its last commit "
+                     "has %" PRIu64 ": it has been cut off",
+                     store->path, size, wanted);
+}
+
 /* O5 and O6. */
 static tn_status understand_journal(tn_store *store, uint64_t state,
                                     const char *path, const tn_options *options)
@@ -261,6 +277,8 @@ static tn_status understand_journal(tn_store *store, uint64_t state,
                          path);
     if (status == TN_OK)
         status = journal_find_end(j);
+    if (status == TN_OK)
+        status = check_length(store);
     if (status != TN_OK)
         return status;
     return state == STORE_CLEAN ? match_clean(store) : match(store);

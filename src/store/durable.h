@@ -90,9 +90,11 @@ tn_status overlay_find_place(struct journal *j,
                              struct journal_place *out);
 
 /* Lay the records behind place up to number through over memory that maps F
- * from its start; place moves along. */
-tn_status overlay_lay(const struct region *target, struct journal *j,
-                      struct journal_place *place, uint64_t through);
+ * from its start; place moves along.  TN_ECORRUPT: one reaches behind F's end.
+ */
+tn_status overlay_lay(const tn_store *store, const struct region *target,
+                      struct journal *j, struct journal_place *place,
+                      uint64_t through);
 
 /* Make one of F with the records after applied up to through over it. */
 tn_status overlay_make(struct overlay **out, tn_store *store, struct journal *j,

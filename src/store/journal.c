@@ -326,6 +326,7 @@ static void step(const struct journal *j, struct journal_place *place)
     place->nonce = record->nonce;
     place->chain = record->digest;
     place->off += room_for(record->bytes);
+    place->file_size = record->file_size;
 }
 
 tn_status journal_read(struct journal *j, struct journal_place *place)

@@ -23,10 +23,11 @@ struct commit_id {
 /* A place in the chain of records of one generation: behind the record of this
  * number. */
 struct journal_place {
-    uint64_t number; /* of the record before, or the base's */
-    uint64_t nonce;  /* of the same */
-    uint64_t chain;  /* its checksum, or the salt */
-    uint64_t off;    /* where the next record lies or would lie */
+    uint64_t number;    /* of the record before, or the base's */
+    uint64_t nonce;     /* of the same */
+    uint64_t chain;     /* its checksum, or the salt */
+    uint64_t off;       /* where the next record lies or would lie */
+    uint64_t file_size; /* bytes the store has then; 0 at the base */
 };
 
 struct journal {

@@ -39,13 +39,19 @@ tn_status overlay_find_place(struct journal *j,
     return status;
 }
 
-static tn_status lay_runs(const struct region *target, const struct journal *j)
+/* Behind the end of the file there is no memory to lay anything over. */
+static tn_status lay_runs(const struct region *target, uint64_t file_size,
+                          const struct journal *j)
 {
     uint64_t offset;
     const void *bytes;
     size_t length, at = 0;
 
     while (journal_next_run(j, &at, &offset, &bytes, &length)) {
+        if (offset > file_size || length > file_size - offset)
+            return error_set(TN_ECORRUPT,
+                             "%s: the journal has bytes for a longer store",
+                             j->file.path);
         if (offset > target->size || length > target->size - offset)
             return error_set(TN_ENOMEM,
                              "%s: the store has grown beyond the addresses "
@@ -56,15 +62,17 @@ static tn_status lay_runs(const struct region *target, const struct journal *j)
     return TN_OK;
 }
 
-tn_status overlay_lay(const struct region *target, struct journal *j,
-                      struct journal_place *place, uint64_t through)
+tn_status overlay_lay(const tn_store *store, const struct region *target,
+                      struct journal *j, struct journal_place *place,
+                      uint64_t through)
 {
-    tn_status status = TN_OK;
+    uint64_t size;
+    tn_status status = file_size(&store->file, &size);
 
     while (status == TN_OK && place->number < through) {
         status = journal_read(j, place);
         if (status == TN_OK)
-            status = lay_runs(target, j);
+            status = lay_runs(target, size, j);
     }
     return status;
 }
@@ -80,20 +88,31 @@ static void make_segment(struct overlay *overlay, const tn_store *store)
     seg->read_only = true;
 }
 
+/* A committed state does not grow, and there may be many of them, so they do
+ * not take the addresses of the maximum size each.  The writer's own is to last
+ * while the store grows a bit. */
+static size_t addresses_for(const tn_store *store, uint64_t size)
+{
+    return size < store->region.size / 2 ? 2 * size : store->region.size;
+}
+
 tn_status overlay_make(struct overlay **out, tn_store *store, struct journal *j,
                        uint64_t applied, uint64_t through)
 {
     struct overlay *overlay = calloc(1, sizeof(*overlay));
-    tn_status status;
+    uint64_t size;
+    tn_status status = file_size(&store->file, &size);
 
     if (overlay == NULL)
         return error_set(TN_ENOMEM, "no memory for a view");
-    status = region_map_most(&overlay->region, &store->file, REGION_PRIVATE,
-                             store->region.size, store->region.size, NULL);
+    if (status == TN_OK)
+        status = region_map(&overlay->region, &store->file, REGION_PRIVATE,
+                            addresses_for(store, size), NULL);
     if (status == TN_OK)
         status = overlay_find_place(j, NULL, applied, &overlay->through);
     if (status == TN_OK)
-        status = overlay_lay(&overlay->region, j, &overlay->through, through);
+        status =
+            overlay_lay(store, &overlay->region, j, &overlay->through, through);
     if (status != TN_OK) {
         overlay_free(overlay);
         return status;

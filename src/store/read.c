@@ -309,7 +309,7 @@ tn_status read_lay_pending(tn_store *store)
     if (status == TN_OK && pending.applied != pending.through) {
         status = overlay_find_place(&d->reader, NULL, pending.applied, &place);
         if (status == TN_OK)
-            status = overlay_lay(&store->region, &d->reader, &place,
+            status = overlay_lay(store, &store->region, &d->reader, &place,
                                  pending.through);
     }
     if (mark_load(&d->marks->boot) != boot)

@@ -139,7 +139,7 @@ tn_status transaction_refresh(tn_store *store)
         status = overlay_find_place(j, &d->settled,
                                     mark_load(&d->marks->applied), &place);
     if (status == TN_OK && RULE(RBOVERLAY))
-        status = overlay_lay(&store->region, j, &place, j->end.number);
+        status = overlay_lay(store, &store->region, j, &place, j->end.number);
     if (status != TN_OK)
         return status;
     memcpy(&d->committed, store->region.base, sizeof(d->committed));

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,6 +99,27 @@ static void a_view_of_the_committing_handle_holds_still(void)
     OK(ground_commit(a, 0, 2));
     CLAIM(ground_get(later, 0) == 1 && ground_read(a, 0) == 2);
     OK(tn_read_end(a, later));
+    OK(tn_store_close(a));
+}
+
+/* Each with memory of its own, in which addresses for a growing store would
+ * soon be used up. */
+static void hundreds_of_views_of_different_states(void)
+{
+    enum { VIEWS = 300 };
+    static const tn_segment *views[VIEWS];
+    tn_store *a;
+
+    ground_make();
+    a = ground_open();
+    for (uint64_t i = 0; i < VIEWS; i++) {
+        OK(ground_commit(a, 0, i));
+        OK(tn_read_begin(a, &views[i]));
+    }
+    for (uint64_t i = 0; i < VIEWS; i++) {
+        CLAIM(ground_get(views[i], 0) == i);
+        OK(tn_read_end(a, views[i]));
+    }
     OK(tn_store_close(a));
 }
 
@@ -483,6 +505,33 @@ static void a_journal_that_is_replaced_under_a_handle(void)
     OK(tn_store_close(a));
 }
 
+/* Make the store longer than it was, pending, and die. */
+static int grow_and_die(void *arg)
+{
+    tn_store *a = ground_open();
+
+    (void)arg;
+    OK(tn_read_begin(a, &view));
+    OK(tn_begin(a, &w));
+    CLAIM(tn_alloc(w, 1 << 20) != NULL);
+    OK(tn_commit(a));
+    return 0;
+}
+
+static void a_store_that_was_cut_off_is_refused(void)
+{
+    struct stat before;
+    tn_store *a;
+
+    ground_make();
+    CLAIM(stat("store", &before) == 0);
+    CLAIM(ground_elsewhere(grow_and_die, NULL) == 0);
+    CLAIM(truncate("store", before.st_size) == 0);
+    ANSWERS(tn_store_open(&a, "store", TN_READ_ONLY, NULL), TN_ECORRUPT);
+    ANSWERS(tn_store_open(&a, "store", TN_PRIVATE, NULL), TN_ECORRUPT);
+    ANSWERS(tn_store_open(&a, "store", TN_DURABLE, NULL), TN_ESIZE);
+}
+
 static void a_foreign_journal_is_refused(void)
 {
     uint64_t one = 1;
@@ -625,6 +674,7 @@ static void a_dead_parents_locks_go_with_it(void)
 static const struct ground_case cases[] = {
     CASE(a_view_holds_still),
     CASE(a_view_of_the_committing_handle_holds_still),
+    CASE(hundreds_of_views_of_different_states),
     CASE(a_read_only_handle_keeps_its_view_and_finds_new_ones),
     CASE(a_private_view_holds_still),
     CASE(others_see_no_unsynced_commit),
@@ -643,6 +693,7 @@ static const struct ground_case cases[] = {
     CASE(the_journal_of_a_closed_store_may_go),
     CASE(a_journal_that_vanishes_under_a_handle),
     CASE(a_journal_that_is_replaced_under_a_handle),
+    CASE(a_store_that_was_cut_off_is_refused),
     CASE(a_foreign_journal_is_refused),
     CASE(an_old_copy_beside_a_newer_journal_is_refused),
     CASE(a_newer_store_beside_an_old_journal_is_refused),

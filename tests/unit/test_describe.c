@@ -7,7 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <tenon.h>
@@ -146,6 +152,48 @@ Test(describe, journals_that_are_not_the_stores_are_told_apart)
     cr_assert(eq(int, truncate("b-journal", 0), 0));
     cr_assert(eq(int, truncate("b-journal", 8192), 0));
     cr_assert(eq(int, describe_file("b").journal, TN_JOURNAL_DAMAGED));
+}
+
+/* From here on this process may not call PAGEMAP_SCAN, as in some containers.
+ * False: filters cannot be set here. */
+static bool forbid_scan(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)_IOWR('f', 16, char[96]),
+                 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1), /* EPERM */
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+Test(describe, a_tracker_that_a_filter_forbids_is_told_with_the_reason)
+{
+    tn_store_info info, last;
+    tn_store *store;
+
+    unsetenv("TENON_TRACKER");
+    if (!forbid_scan())
+        cr_skip_test("no filter of system calls can be set");
+    store = open_store("s", TN_DURABLE | TN_CREATE);
+    commit(store, "one");
+    info = describe(store);
+    cr_expect(ne(int, info.tracker, TN_TRACKER_SCAN));
+    cr_expect(strstr(info.tracker_reason, "no scan: ") != NULL, "%s",
+              info.tracker_reason);
+    close_store(store);
+    last = info;
+    info = describe_file("s");
+    cr_expect(eq(u64, info.commit, last.commit));
+    cr_expect(strstr(info.tracker_reason, "no scan: ") != NULL, "%s",
+              info.tracker_reason);
 }
 
 Test(describe, the_tracker_is_the_one_in_use)

@@ -686,8 +686,31 @@ Test(dirty, a_way_that_was_asked_for_and_refused_is_an_error)
     faults_refuse_all(FAULT_OPEN, ENOENT);
     FAILS(dirty_open(&d, &w, &r, TN_TRACKER_PAGEMAP), TN_ENOTSUP);
     dirty_close(&d);
+    faults_refuse_all(FAULT_PAGEMAP, EIO); /* it may work another time */
+    FAILS(dirty_open(&d, &w, &r, TN_TRACKER_SCAN), TN_EIO);
+    dirty_close(&d);
     faults_end();
     cr_expect(eq(int, faults_descriptors(), descriptors));
+}
+
+Test(dirty, the_environment_chooses_for_who_did_not)
+{
+    cr_assert(eq(int, setenv("TENON_TRACKER", "compare", 1), 0));
+    OK(dirty_open(&d, &w, &r, TN_TRACKER_AUTO));
+    cr_expect(eq(int, d.way, TN_TRACKER_COMPARE));
+    cr_expect(eq(str, d.reason, ""), "no other way was refused");
+    dirty_close(&d);
+    if (begin(TN_TRACKER_PAGEMAP))
+        cr_expect(eq(int, d.way, TN_TRACKER_PAGEMAP));
+    dirty_close(&d);
+    cr_assert(eq(int, setenv("TENON_TRACKER", "guess", 1), 0));
+    FAILS(dirty_open(&d, &w, &r, TN_TRACKER_AUTO), TN_EINVAL);
+    cr_expect(strstr(tn_errmsg(), "guess") != NULL, "%s", tn_errmsg());
+    dirty_close(&d);
+    cr_assert(eq(int, setenv("TENON_TRACKER", "", 1), 0));
+    OK(dirty_open(&d, &w, &r, TN_TRACKER_AUTO));
+    dirty_close(&d);
+    cr_assert(eq(int, unsetenv("TENON_TRACKER"), 0));
 }
 
 /* The mapping is of anonymous memory, where each page is a copy. */

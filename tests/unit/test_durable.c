@@ -6,6 +6,7 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -140,6 +141,37 @@ Test(durable, every_tracker_that_works_here_may_be_asked_for)
         works++;
     }
     cr_assert(ge(int, works, 2)); /* comparing works anywhere */
+}
+
+/* Kibibytes that this process keeps locked in memory. */
+static long locked(void)
+{
+    char line[128];
+    long kib = -1;
+    FILE *f = fopen("/proc/self/status", "r");
+
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+        if (sscanf(line, "VmLck: %ld", &kib) == 1)
+            break;
+    if (f != NULL)
+        fclose(f);
+    return kib;
+}
+
+/* The disk's may be older (docs/CRASH.md, "Failures"). */
+Test(durable, the_page_with_the_marks_stays_in_memory)
+{
+    long before = locked();
+    struct rlimit limit;
+    tn_store *store;
+
+    if (before < 0 || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
+        limit.rlim_cur < 4096)
+        cr_skip_test("memory cannot be locked here");
+    store = open_with(TN_CREATE, &small);
+    cr_expect(locked() > before);
+    OK(tn_store_close(store));
+    cr_expect(eq(long, locked(), before));
 }
 
 Test(durable, opens_that_are_refused_leave_nothing_open)
