@@ -1,9 +1,13 @@
 /* find.c - look up objects, with or without the lock; destroy them
  *
- * A view for reading only cannot take a lock.  If others may be writing (a live
- * view) it reads names_sequence, looks, and reads it again: had anything moved
- * meanwhile, it looks once more.  The indexes check every offset they follow,
- * so that even a look at a half-changed one does no harm.
+ * Whoever looks reads names_sequence, looks, and reads it again: had anything
+ * moved meanwhile, it looks once more.  The indexes check every offset they
+ * follow, so that even a look at a half-changed one does no harm.  Finders so
+ * write nothing that others read, and do not hold each other up.
+ *
+ * Where names change all the time, or an atomic section is open whose names are
+ * to appear at once, a finder takes the lock of names instead.  A view for
+ * reading only cannot, and waits.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
@@ -12,6 +16,8 @@
 #include "segment/construct.h"
 #include "segment/segment.h"
 #include "sync/sequence.h"
+
+enum { FREE_LOOKS = 4 }; /* without the lock of names */
 
 /* What a find answers. */
 struct found {
@@ -57,12 +63,38 @@ static tn_status look_up_live(const tn_segment *seg,
     return TN_OK;
 }
 
-static tn_status look_up_locked(const tn_segment *seg,
+/* False: what was found is not to be relied on, and the lock is needed. */
+static bool look_up_freely(const tn_segment *seg,
+                           const struct segment_name *name, const tn_type *type,
+                           struct found *found)
+{
+    const struct segment *base = seg->base;
+    uint64_t sections, seen;
+
+    if (!seg->reaches_all)
+        return false;
+    for (int look = 0; look < FREE_LOOKS; look++) {
+        sections = __atomic_load_n(&base->sections, __ATOMIC_ACQUIRE);
+        seen = __atomic_load_n(&base->names_sequence, __ATOMIC_ACQUIRE);
+        if ((uint32_t)sections != 0 || (seen & 1) != 0)
+            return false;
+        look_up(seg, name, type, found);
+        if (sequence_same(&base->names_sequence, seen) &&
+            sequence_same(&base->sections, sections))
+            return true;
+    }
+    return false;
+}
+
+static tn_status look_up_shared(const tn_segment *seg,
                                 const struct segment_name *name,
                                 const tn_type *type, struct found *found)
 {
-    tn_status status = segment_lock_names(seg);
+    tn_status status;
 
+    if (look_up_freely(seg, name, type, found))
+        return TN_OK;
+    status = segment_lock_names(seg);
     if (status == TN_OK) {
         look_up(seg, name, type, found);
         segment_unlock_names(seg);
@@ -84,7 +116,7 @@ TN_API tn_status tn_find(const tn_segment *seg, const char *name,
     if (unlikely(seg->live))
         status = look_up_live(seg, &key, type, &found);
     else
-        status = look_up_locked(seg, &key, type, &found);
+        status = look_up_shared(seg, &key, type, &found);
     if (status != TN_OK)
         return status;
     if (found.record == 0)

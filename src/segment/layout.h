@@ -14,8 +14,10 @@
 
 #include <stdint.h>
 
-#define SEGMENT_MAGIC   UINT64_C(0x31474553204e4e54) /* "TNN SEG1" */
-#define SEGMENT_VERSION 1
+#define SEGMENT_MAGIC       UINT64_C(0x31474553204e4e54) /* "TNN SEG1" */
+#define SEGMENT_VERSION     1
+
+#define SEGMENT_ONE_SECTION (UINT64_C(1) << 32)
 
 struct segment {
     struct heap heap;
@@ -48,7 +50,13 @@ struct segment {
     struct index unique;
 
     struct mutex names_lock; /* recursive; taken before heap_lock */
+
+    /* The atomic sections that are open, one in the other, by the owner of
+     * names_lock; in bits 32 up, how many there were. */
+    uint64_t sections;
+
     struct mutex heap_lock;
+    uint64_t reserved2; /* zero */
 };
 
 #endif

@@ -7,8 +7,8 @@
  *
  *   L1  names_lock is taken before heap_lock, never after.
  *   L2  An index changes only under both locks, so that it may allocate; it is
- *       read under names_lock alone.  Constructors run under names_lock alone:
- *       raw allocation goes on beside them.
+ *       read under names_lock alone, or under none (find.c).  Constructors
+ *       run under names_lock alone: raw allocation goes on beside them.
  *   L3  While an index changes, names_sequence is odd; while the descriptors of
  *       types change, types_sequence is; while the heap changes, its own is.
  *       building counts the objects that are in state BLOCK_BUILDING on behalf
@@ -27,6 +27,8 @@
  * Only building must not be judged so, for the owner's own constructors take
  * names_lock again: it counts when the kernel says that the owner died, and
  * then makes names_sequence odd.
+ *
+ * An atomic section that its owner's death cut short is over (sections).
  *
  * A rebuilder that is killed leaves the numbers odd, and so does one that
  * fails: the next one tries again.
@@ -78,6 +80,9 @@ static tn_status enter_names(const tn_segment *seg, bool owner_died)
     tn_status status = segment_within_reach(seg);
 
     if (unlikely(owner_died)) {
+        if ((uint32_t)base->sections != 0)
+            __atomic_store_n(&base->sections, (base->sections | UINT32_MAX) + 1,
+                             __ATOMIC_RELEASE);
         if (base->building != 0)
             sequence_open(&base->names_sequence);
         mutex_consistent(&base->names_lock);

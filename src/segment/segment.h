@@ -30,6 +30,7 @@ struct tn_segment {
     size_t max_size; /* bytes it may grow to */
     size_t grow_step; /* 0: an eighth of the size; TN_NO_GROWTH: never */
     bool locking;     /* others use it too: take the locks */
+    bool reaches_all; /* nobody can make it larger than reach */
     bool read_only;
     bool live; /* read-only, while others may write */
     enum segment_memory memory;

@@ -77,7 +77,8 @@ tn_status store_map_only(tn_store *store, enum region_access access,
     seg->memory = SEGMENT_STORE;
     seg->reach = store->region.size - STORE_SEGMENT_OFF;
     seg->max_size = sb->max_size - STORE_SEGMENT_OFF;
-    if (seg->max_size > seg->reach)
+    seg->reaches_all = seg->max_size <= seg->reach;
+    if (!seg->reaches_all)
         seg->max_size = seg->reach;
     seg->grow_step = options != NULL ? options->grow_step : 0;
     store->backed = size;

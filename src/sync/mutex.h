@@ -20,9 +20,9 @@
 /* The bytes are the C library's and mean nothing on disk: the first opener
  * makes them anew.  The space leaves room for any machine's. */
 struct mutex {
-    uint64_t words[8];
+    uint64_t words[7];
 };
-_Static_assert(sizeof(struct mutex) == 64, "struct mutex is file format");
+_Static_assert(sizeof(struct mutex) == 56, "struct mutex is file format");
 
 /* Make an unlocked mutex; nobody uses the memory as one.  TN_ESYS. */
 tn_status mutex_init(struct mutex *m, bool recursive);
@@ -40,6 +40,9 @@ tn_status mutex_lock(struct mutex *m, bool *owner_died);
 tn_status mutex_try_lock(struct mutex *m, bool *owner_died);
 tn_status mutex_lock_until(struct mutex *m, const struct timespec *deadline,
                            bool *owner_died);
+
+/* The same without waiting and without a word: was it free, and is it ours? */
+bool mutex_take(struct mutex *m, bool *owner_died);
 
 /* Declare the data sound again after owner_died; else it does nothing. */
 void mutex_consistent(struct mutex *m);

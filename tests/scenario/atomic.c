@@ -134,6 +134,77 @@ static void try_to_enter(void)
     OK(tn_store_close(store));
 }
 
+/* --- Who looks without going inside sees both or none ---------------------*/
+
+static const char *numbered(const char *what, int i)
+{
+    static char name[64];
+
+    snprintf(name, sizeof(name), "%s %d", what, i);
+    return name;
+}
+
+static tn_status make_pair(tn_segment *seg, void *arg)
+{
+    int i = *(int *)arg;
+
+    OK(tn_construct(seg, numbered("first", i), TN_TYPE(int), 1, arg, NULL));
+    OK(tn_construct(seg, numbered("last", i), TN_TYPE(int), 1, arg, NULL));
+    return TN_OK;
+}
+
+/* Waits for the first of each pair; then the last must be there. */
+static int look_for_pairs(struct child *parent, void *arg)
+{
+    tn_store *store = open_store(0, NULL);
+    tn_segment *seg = tn_store_segment(store);
+
+    (void)arg;
+    child_tell(parent);
+    for (int i = 0; i < ROUNDS; i++) {
+        while (tn_find(seg, numbered("first", i), TN_TYPE(int), NULL, NULL) !=
+               TN_OK)
+            ;
+        OK(tn_find(seg, numbered("last", i), TN_TYPE(int), NULL, NULL));
+    }
+    OK(tn_store_close(store));
+    return 0;
+}
+
+static void pairs_appear(void)
+{
+    tn_store *store = open_store(0, NULL);
+    tn_segment *seg = tn_store_segment(store);
+    struct child c;
+
+    child_start(&c, look_for_pairs, NULL);
+    CLAIM(child_await(&c));
+    for (int i = 0; i < ROUNDS; i++)
+        OK(tn_atomic(seg, make_pair, &i));
+    CLAIM(child_wait(&c) == 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        OK(tn_destroy(seg, numbered("first", i), TN_TYPE(int)));
+        OK(tn_destroy(seg, numbered("last", i), TN_TYPE(int)));
+    }
+    OK(tn_store_close(store));
+}
+
+/* Whoever is killed inside holds nobody up, and what it made is there. */
+static void killed_inside(void)
+{
+    tn_store *store = open_store(0, NULL);
+    tn_segment *seg = tn_store_segment(store);
+    struct child c;
+
+    child_start(&c, go_inside, NULL);
+    CLAIM(child_await(&c));
+    CLAIM(child_kill(&c) < 0);
+    OK(tn_find(seg, "inside", TN_TYPE(int), NULL, NULL));
+    OK(tn_destroy(seg, "inside", TN_TYPE(int)));
+    SOUND(seg);
+    OK(tn_store_close(store));
+}
+
 /* --- Inside, everything is allowed, and so is going in once more ---------- */
 
 static tn_status go_deeper(tn_segment *seg, void *arg)
@@ -171,6 +242,8 @@ int main(void)
         remove("atomic.tn");
         all_at_once(&options);
         try_to_enter();
+        pairs_appear();
+        killed_inside();
         enter_again();
     }
     tmpdir_leave();

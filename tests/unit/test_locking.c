@@ -56,6 +56,7 @@ static tn_segment *handle(void *base)
                         .max_size = SIZE,
                         .grow_step = 4096,
                         .locking = true,
+                        .reaches_all = true,
                         .memory = SEGMENT_STORE,
                         .extend = extend};
     return seg;
@@ -506,6 +507,7 @@ Test(locking, refuses_a_segment_that_outgrew_the_addresses)
     tn_segment *near = handle(shared);
 
     near->reach = SMALL;
+    near->reaches_all = false;
     cr_assert(eq(int, tn_segment_grow(seg, 4096), TN_OK));
     cr_expect(eq(ptr, tn_alloc(near, 1), NULL));
     cr_expect(eq(int, tn_find(near, "a", NULL, NULL, NULL), TN_ENOMEM));
