@@ -11,10 +11,14 @@
 #include "progress.h"
 #include "text.h"
 
+enum { WIDTH = 74 }; /* of explanations, which are indented by 4 */
+
 struct check {
     const char *file;
+    tn_check_depth depth;
     bool json;
     size_t findings;
+    uint64_t done; /* bytes, as progress was told */
 };
 
 /* What the checker answers about the file itself; anything else says that it
@@ -24,20 +28,56 @@ static bool is_verdict(tn_status status)
     return status == TN_ESIZE || exit_of(status) != FAILED;
 }
 
+static bool tell_progress(void *arg, uint64_t done, uint64_t total)
+{
+    struct check *check = arg;
+
+    (void)total;
+    progress_add(0, done - check->done);
+    check->done = done;
+    return true;
+}
+
+static void member_json(const char *key, const char *text)
+{
+    printf(", \"%s\": ", key);
+    if (text == NULL)
+        printf("null");
+    else
+        json_text(stdout, text);
+}
+
 static void report_json(struct check *check, const tn_finding *finding)
 {
     printf("%s\n  {\"rule\": ", check->findings++ == 0 ? "" : ",");
     json_text(stdout, finding->rule);
-    printf(", \"layer\": ");
-    json_text(stdout, finding->layer);
+    member_json("layer", finding->layer);
     printf(", \"offset\": %" PRIu64 ", ", finding->offset);
     if (finding->object == NULL)
         printf("\"object\": null");
     else
         json_name(stdout, "object", finding->object, strlen(finding->object));
-    printf(", \"what\": ");
-    json_text(stdout, finding->what);
+    member_json("what", finding->what);
+    member_json("meaning", finding->meaning);
+    member_json("help", finding->help);
     putchar('}');
+}
+
+/* A paragraph below a finding, in lines of a terminal's width. */
+static void explain(const char *text)
+{
+    while (text != NULL && *text != '\0') {
+        size_t n = strlen(text);
+
+        if (n > WIDTH) {
+            for (n = WIDTH; n > 0 && text[n] != ' '; n--)
+                ;
+            n = n > 0 ? n : WIDTH;
+        }
+        printf("    %.*s\n", (int)n, text);
+        text += n;
+        text += strspn(text, " ");
+    }
 }
 
 static void report_text(struct check *check, const tn_finding *finding)
@@ -52,6 +92,8 @@ static void report_text(struct check *check, const tn_finding *finding)
     }
     text_visible(stdout, finding->what, strlen(finding->what));
     putchar('\n');
+    explain(finding->meaning);
+    explain(finding->help);
 }
 
 static void report(void *arg, const tn_finding *finding)
@@ -89,6 +131,10 @@ static void end_text(const struct check *check, tn_status status)
 
 static int run_check(struct check *check)
 {
+    tn_check_options options = {.depth = check->depth,
+                                .max_findings = SIZE_MAX,
+                                .progress = tell_progress,
+                                .progress_arg = check};
     tn_status status;
 
     if (check->json) {
@@ -97,7 +143,7 @@ static int run_check(struct check *check)
         printf(",\n \"findings\": [");
     }
     progress_start("checking");
-    status = tn_check_file(check->file, NULL, report, check);
+    status = tn_check_file(check->file, &options, report, check);
     progress_stop();
     if (status != TN_OK && check->findings == 0)
         complain_status(check->file, status);
@@ -113,11 +159,22 @@ static int run_check(struct check *check)
 static int run(int argc, char **argv)
 {
     static const struct option table[] = {
-        {"json", no_argument, NULL, OPTION_JSON}, COMMON_OPTIONS, {0}};
-    struct check check = {0};
+        {"json", no_argument, NULL, OPTION_JSON},
+        {"quick", no_argument, NULL, OPTION_QUICK},
+        {"full", no_argument, NULL, OPTION_FULL},
+        COMMON_OPTIONS,
+        {0}};
+    struct check check = {.depth = TN_CHECK_NORMAL};
+    int option;
 
-    while (option_next(&cmd_check, argc, argv, "h", table) != -1)
-        check.json = true;
+    while ((option = option_next(&cmd_check, argc, argv, "h", table)) != -1) {
+        if (option == OPTION_QUICK)
+            check.depth = TN_CHECK_QUICK;
+        else if (option == OPTION_FULL)
+            check.depth = TN_CHECK_FULL;
+        else
+            check.json = true;
+    }
     arguments_expect(&cmd_check, argc, 1, 1);
     check.file = argv[optind];
     return run_check(&check);
@@ -128,10 +185,14 @@ const struct command cmd_check = {
     .args = "FILE",
     .brief = "verify a store, without changing it",
     .details =
-        "Prints a line for each thing wrong: the layer, the broken rule, "
-        "the offset\nin the segment, the object concerned and what it "
-        "means.\n",
-    .options = "      --json             as one JSON object\n",
+        "Prints for each thing wrong the layer, the broken rule, the offset "
+        "in the\nsegment or journal, the object concerned, what it means and "
+        "what to do.\n",
+    .options =
+        "      --quick            first page, journal and chain of blocks "
+        "only\n"
+        "      --full             also free memory and the end of the file\n"
+        "      --json             as one JSON object\n",
     .example = "tenon check users.tn && echo all is well",
     .run = run,
 };

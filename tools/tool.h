@@ -52,6 +52,8 @@ enum {
     OPTION_BLOCKS,
     OPTION_NAMES,
     OPTION_TYPES,
+    OPTION_QUICK,
+    OPTION_FULL,
 };
 
 /* Every command's table of long options ends with this. */

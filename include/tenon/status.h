@@ -5,6 +5,7 @@
 #ifndef TENON_STATUS_H
 #define TENON_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,15 +53,24 @@ TN_API const char *tn_errmsg(void);
 
 /* One thing that a checker found wrong. */
 typedef struct tn_finding {
-    const char *rule;   /* the broken invariant, such as "H2" */
-    const char *layer;  /* "superblock", "segment", "heap" or "index" */
-    uint64_t offset;    /* bytes from the start of the segment */
-    const char *object; /* name of the object concerned, or NULL */
-    const char *what;   /* one sentence */
+    const char *rule;    /* the broken invariant, such as "H2" */
+    const char *layer;   /* "superblock", "journal", "segment", "heap", "index"
+                            or "page sums" */
+    uint64_t offset;     /* bytes from the start of the segment; layers
+                            superblock and journal: of their file */
+    const char *object;  /* name of the object concerned, or NULL */
+    const char *what;    /* one sentence */
+    const char *meaning; /* what it means for whoever uses the store */
+    const char *help;    /* what to do about it; this and the former may be NULL
+                            where only a segment was checked */
 } tn_finding;
 
 /* Called once a finding, which is valid during the call only. */
 typedef void tn_report_fn(void *arg, const tn_finding *finding);
+
+/* Called now and then during a call that takes long, in the thread that made
+ * it: done of total bytes.  false: give up; that call answers TN_ECANCELED. */
+typedef bool tn_progress_fn(void *arg, uint64_t done, uint64_t total);
 
 #ifdef __cplusplus
 }

@@ -1,22 +1,225 @@
-/* check.c - every layer's checker over a file
+/* check.c - every layer's checker over a store
  *
  * The file is opened like any reader would, so that the answer is about what a
- * reader would get; what keeps it from being opened is the first finding.  A
- * store at work is checked under its locks, if this process may write to it.
+ * reader would get; what keeps it from being opened is the first finding.  Then
+ * come, from the outside in:
+ *
+ *     first page        page_check.c       always
+ *     journal           journal_pair.c     always
+ *     chain of blocks   heap_check()       always
+ *     types, indexes,   type_check(),      unless quick
+ *     objects           index_check()
+ *     page sums         sums_audit         unless quick, if the view is of a
+ *                                          commit; in threads beside the above
+ *     end of file       page_check_tail()  full
+ *
+ * Each layer checks with what stands beside it; here findings are counted,
+ * named and handed on.  A store at work is checked under its locks, if this
+ * process may write to it.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include "check/check.h"
 #include "base/error.h"
-#include "base/report.h"
+#include "os/thread.h"
 #include "segment/segment.h"
-#include "store/journal.h"
-#include "store/store.h"
+#include "store/durable.h"
 #include "store/sums.h"
 #include "store/superblock.h"
-#include "tenon/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum {
+    DEFAULT_FINDINGS = 1000,
+    THREADS_FROM = 4096, /* pages that are worth starting threads for */
+};
+
+/* --- Findings ------------------------------------------------------------ */
+
+static void hand_on(void *arg, const tn_finding *finding)
+{
+    struct check *c = arg;
+    tn_finding whole = *finding;
+
+    if (c->first[0] == '\0')
+        snprintf(c->first, sizeof(c->first), "%s at %llu: %s", finding->rule,
+                 (unsigned long long)finding->offset, finding->what);
+    if (c->fn == NULL || c->reported == c->options.max_findings)
+        return;
+    c->reported++;
+    advice_add(&whole);
+    c->fn(c->arg, &whole);
+}
+
+static tn_status prepare(struct check *c, const tn_check_options *options,
+                         tn_report_fn *fn, void *arg)
+{
+    *c = (struct check){.fn = fn, .arg = arg};
+    c->report = (struct report){.fn = hand_on, .arg = c};
+    if (options != NULL)
+        c->options = *options;
+    if (c->options.depth > TN_CHECK_FULL)
+        return error_set(TN_EINVAL, "there is no such depth of a check");
+    if (c->options.max_findings == 0)
+        c->options.max_findings = DEFAULT_FINDINGS;
+    if (c->options.threads == 0)
+        c->options.threads = thread_processors();
+    return TN_OK;
+}
+
+/* What the call answers: the first thing that kept it from going on, or else
+ * whether anything was found. */
+static tn_status conclude(const struct check *c, const char *path,
+                          tn_status status)
+{
+    size_t n = c->report.findings;
+
+    if (status != TN_OK || n == 0)
+        return status;
+    return error_set(TN_ECORRUPT, "%s: %zu thing%s wrong, the first %s", path,
+                     n, n == 1 ? " is" : "s are", c->first);
+}
+
+/* --- Page sums ----------------------------------------------------------- */
+
+/* Take pieces until none is left, and tell how it goes. */
+static bool help_with_sums(struct check *c, struct sums_audit *audit)
+{
+    uint64_t done = 0, total = audit->pages * STORE_PAGE;
+    bool go_on = true;
+
+    while (go_on && sums_audit_piece(audit)) {
+        if (c->options.progress == NULL)
+            continue;
+        done = __atomic_load_n(&audit->done, __ATOMIC_RELAXED) * STORE_PAGE;
+        go_on = c->options.progress(c->options.progress_arg, done, total);
+    }
+    if (!go_on)
+        __atomic_store_n(&audit->stop, true, __ATOMIC_RELAXED);
+    return go_on;
+}
+
+static void report_pages(struct check *c, const tn_segment *view,
+                         const struct sums_audit *audit)
+{
+    char name[TN_NAME_MAX + 1];
+    uint64_t block = 0;
+
+    for (size_t i = 0; i < audit->bad_count && i < SUMS_BAD_MOST; i++) {
+        uint64_t off = audit->bad[i] * STORE_PAGE - STORE_SEGMENT_OFF;
+        bool found = segment_name_at(view, off, off + STORE_PAGE, &block, name,
+                                     sizeof(name));
+
+        sums_report_page(audit->bad[i], found ? name : NULL, &c->report);
+    }
+    if (audit->bad_count > SUMS_BAD_MOST)
+        c->report.findings += audit->bad_count - SUMS_BAD_MOST;
+}
+
+/* The view holds still by itself.  Its structure is this thread's to check,
+ * while others begin with the pages. */
+static tn_status check_commit(struct check *c, const tn_segment *view)
+{
+    struct sums_audit *audit = malloc(sizeof(*audit));
+    struct crew crew = {.count = 0};
+    bool sums, go_on = true;
+
+    if (audit == NULL)
+        return error_set(TN_ENOMEM, "no memory to check page sums");
+    sums = sums_audit_prepare(audit, view, &c->report);
+    if (sums && audit->pages > THREADS_FROM)
+        crew_start(&crew, c->options.threads - 1, sums_audit_work, audit);
+    segment_check(view, &c->report);
+    if (sums)
+        go_on = help_with_sums(c, audit);
+    crew_join(&crew);
+    if (sums && go_on) {
+        sums_audit_finish(audit, &c->report);
+        report_pages(c, view, audit);
+    }
+    free(audit);
+    return go_on ? TN_OK : error_set(TN_ECANCELED, "the check was canceled");
+}
+
+/* --- Views --------------------------------------------------------------- */
+
+/* The size of the file by the superblock of the view's own commit. */
+static uint64_t size_of_commit(const tn_segment *view)
+{
+    const struct superblock *sb =
+        (const struct superblock *)((const char *)view->base -
+                                    STORE_SEGMENT_OFF);
+
+    return sb->file_size;
+}
+
+static tn_status check_view(struct check *c, const tn_store *store,
+                            const tn_segment *view, bool is_commit)
+{
+    segment_check_fn *check = c->options.depth == TN_CHECK_QUICK
+                                  ? segment_check_chain
+                                  : segment_check;
+    tn_status status;
+
+    if (!is_commit || c->options.depth == TN_CHECK_QUICK) {
+        status = segment_check_still(view, check, &c->report);
+        if (status == TN_OK || status == TN_ECORRUPT)
+            return TN_OK;
+        return error_prefix(status, "%s", store->path);
+    }
+    status = check_commit(c, view);
+    if (status == TN_OK && c->options.depth == TN_CHECK_FULL)
+        status =
+            page_check_tail(&store->file, size_of_commit(view), &c->report);
+    return status;
+}
+
+/* Of a store at work a handle that only reads cannot hold the locks. */
+static tn_status check_live(struct check *c, const tn_store *store)
+{
+    tn_store *shared;
+    tn_status status, closed;
+
+    status = tn_store_open(&shared, store->path, TN_SHARED, NULL);
+    if (status != TN_OK)
+        return status;
+    status = check_view(c, shared, &shared->segment, false);
+    closed = tn_store_close(shared);
+    return status != TN_OK ? status : closed;
+}
+
+static tn_status check_durable(struct check *c, tn_store *store)
+{
+    const tn_segment *view;
+    tn_status status = tn_read_begin(store, &view);
+
+    if (status != TN_OK)
+        return status;
+    status = check_view(c, store, view, true);
+    tn_read_end(store, view);
+    return status;
+}
+
+static tn_status check_store(struct check *c, tn_store *store)
+{
+    tn_status status = page_check(&store->file, &c->report);
+
+    if (status == TN_OK)
+        status =
+            pair_check(&store->file, &store->locks, store->path, &c->report);
+    if (status != TN_OK)
+        return status;
+    if (store->access == TN_DURABLE)
+        return check_durable(c, store);
+    if (store->segment.live)
+        return check_live(c, store);
+    return check_view(c, store, &store->segment,
+                      store->held_commit && store->access == TN_READ_ONLY);
+}
+
+/* --- A file that cannot be opened ---------------------------------------- */
 
 /* Is this a verdict on the file, or did something else go wrong? */
 static bool is_verdict(tn_status status)
@@ -26,158 +229,73 @@ static bool is_verdict(tn_status status)
            status == TN_EJOURNAL;
 }
 
-/* What a reader sees in this boot may be whole, and still nobody could go on
- * writing to a store whose journal is not there. */
-static tn_status report_journal(const char *path, tn_journal journal,
-                                struct report *report)
+/* What is behind the refusal: parts of the file that can be looked at without
+ * opening the store.  A refusal for want of a journal depends on how far the
+ * last writer came; here the journal is judged by itself. */
+static tn_status check_parts(struct check *c, const char *path)
 {
-    static const char *const wrong[] = {
-        [TN_JOURNAL_NONE] = "is missing",
-        [TN_JOURNAL_FOREIGN] = "belongs to another store",
-        [TN_JOURNAL_DAMAGED] = "has no header that is valid",
-    };
-
-    if (journal == TN_JOURNAL_OURS || journal == TN_JOURNAL_CLOSED)
-        return TN_OK;
-    report->layer = "journal";
-    report_add(report, "O3", 0, NULL,
-               "the store is live, and its journal %s: the last commits may "
-               "have been in there",
-               wrong[journal]);
-    return error_set(TN_EJOURNAL, "%s: the journal %s", path, wrong[journal]);
-}
-
-static tn_status check_journal(const tn_store *store, struct report *report)
-{
-    tn_store_info info;
-    tn_status status = tn_store_describe(store, &info);
-
-    if (status != TN_OK || info.state != TN_STATE_LIVE)
-        return status;
-    return report_journal(store->path, info.journal, report);
-}
-
-/* --- A file that cannot be opened ----------------------------------------- */
-
-static tn_status look_at_journal(const char *path, const uint8_t uuid[16],
-                                 tn_journal *out)
-{
-    struct journal j = JOURNAL_CLOSED;
-    char *name = journal_path(path);
-    tn_status status = name != NULL
-                           ? journal_open(&j, name, false)
-                           : error_set(TN_ENOMEM, "%s: no memory", path);
-
-    *out = status == TN_ENOENT   ? TN_JOURNAL_NONE
-           : status == TN_EACCES ? TN_JOURNAL_CLOSED
-                                 : TN_JOURNAL_OURS;
-    if (status == TN_OK) {
-        status = journal_read_header(&j, uuid);
-        if (status == TN_ENOENT)
-            *out = TN_JOURNAL_DAMAGED;
-        if (status == TN_EJOURNAL)
-            *out = TN_JOURNAL_FOREIGN;
-    }
-    journal_close(&j);
-    free(name);
-    return *out != TN_JOURNAL_OURS ? TN_OK : status;
-}
-
-/* Which pages of it hold the last commit was not to be found out: is that for
- * want of a journal?  The answer is the one that opening it would have given at
- * a luckier moment. */
-static tn_status judge_live(const char *path, struct report *report)
-{
-    struct file f;
-    struct superblock sb;
-    uint64_t state = STORE_CLEAN;
-    tn_journal journal = TN_JOURNAL_OURS;
+    struct file f = FILE_CLOSED;
+    struct flock_handle locks = FLOCK_CLOSED;
     tn_status status = file_open(&f, path, false);
 
-    if (status != TN_OK)
-        return status;
-    status = superblock_read(&f, false, &sb, &state);
+    if (status == TN_OK)
+        status = superblock_recognise(&f);
+    if (status == TN_OK)
+        status = flock_open(&locks, path);
+    if (status == TN_OK)
+        status = page_check(&f, &c->report);
+    if (status == TN_OK)
+        status = pair_check(&f, &locks, path, &c->report);
+    flock_close(&locks);
     file_close(&f);
-    if (status == TN_OK && state == STORE_LIVE)
-        status = look_at_journal(path, sb.uuid, &journal);
-    return status == TN_OK ? report_journal(path, journal, report) : status;
+    return status;
 }
 
-static tn_status refuse(const char *path, tn_status status,
-                        struct report *report)
+static tn_status refuse(struct check *c, const char *path, tn_status status)
 {
     char why[1024];
-    tn_status judged;
+    tn_status parts;
 
     if (!is_verdict(status))
         return status;
     snprintf(why, sizeof(why), "%s", tn_errmsg());
-    judged = status == TN_EJOURNAL || status == TN_ECORRUPT
-                 ? judge_live(path, report)
-                 : TN_OK;
-    if (report->findings != 0)
-        return judged;
-    report->layer = "superblock";
-    report_add(report, "B1", 0, NULL, "%s", why);
+    parts = check_parts(c, path);
+    if (parts == TN_EJOURNAL) /* O3 or O5 says it all */
+        return parts;
+    c->report.layer = "superblock";
+    report_add(&c->report, "B1", 0, NULL, "%s", why);
     return error_set(status, "%s", why);
 }
 
-/* --- One that can --------------------------------------------------------- */
-
-static tn_status check_view(const tn_segment *seg, const char *path,
-                            const struct report *report)
-{
-    tn_status status = tn_segment_check(seg, report->fn, report->arg);
-
-    return status == TN_OK ? TN_OK : error_prefix(status, "%s", path);
-}
-
-/* A store that holds still; page sums count if it shows a commit. */
-static tn_status check_commit(const tn_store *store, const char *path,
-                              struct report *report)
-{
-    tn_status status = check_view(&store->segment, path, report);
-
-    if (store->held_commit && (status == TN_OK || status == TN_ECORRUPT))
-        sums_check(&store->segment, report);
-    if (status == TN_OK && report->findings != 0)
-        status =
-            error_set(TN_ECORRUPT, "%s: %zu pages are not what their sums say",
-                      path, report->findings);
-    return status;
-}
-
-static tn_status check_open(tn_store *store, const char *path,
-                            struct report *report)
-{
-    tn_store *shared;
-    tn_status status, closed;
-
-    if (!store->segment.live)
-        return check_commit(store, path, report);
-    status = tn_store_open(&shared, path, TN_SHARED, NULL);
-    if (status != TN_OK)
-        return status;
-    status = check_view(&shared->segment, path, report);
-    closed = tn_store_close(shared);
-    return status != TN_OK ? status : closed;
-}
+/* ------------------------------------------------------------------------ */
 
 TN_API tn_status tn_check_file(const char *path,
                                const tn_check_options *options,
                                tn_report_fn *fn, void *arg)
 {
-    struct report report = {.fn = fn, .arg = arg};
+    struct check c;
     tn_store *store;
-    tn_status status;
+    tn_status status = prepare(&c, options, fn, arg);
 
-    (void)options;
+    if (status != TN_OK)
+        return status;
     status = tn_store_open(&store, path, TN_READ_ONLY, NULL);
     if (status != TN_OK)
-        return refuse(path, status, &report);
-    status = check_journal(store, &report);
-    if (status == TN_OK)
-        status = check_open(store, path, &report);
+        return refuse(&c, path, status);
+    status = conclude(&c, path, check_store(&c, store));
     tn_store_close(store);
     return status;
+}
+
+TN_API tn_status tn_check_store(tn_store *store,
+                                const tn_check_options *options,
+                                tn_report_fn *fn, void *arg)
+{
+    struct check c;
+    tn_status status = store_usable(store);
+
+    if (status == TN_OK)
+        status = prepare(&c, options, fn, arg);
+    return status == TN_OK ? conclude(&c, store->path, check_store(&c, store))
+                           : status;
 }

@@ -133,7 +133,21 @@ uint64_t segment_record_of(const tn_segment *seg, const void *object);
 
 /* --- segment_check.c ----------------------------------------------------- */
 
-/* Report every broken invariant of all layers; takes no lock. */
-void segment_check(const tn_segment *seg, struct report *report);
+/* Report every broken invariant of all layers; takes no lock.  Or only those of
+ * header and heap, which takes no look at any object. */
+typedef void segment_check_fn(const tn_segment *seg, struct report *report);
+segment_check_fn segment_check, segment_check_chain;
+
+/* Run one of these while the segment holds still: under its locks, or, of a
+ * live view, so often until nobody changed it meanwhile (TN_EBUSY: there was
+ * none such).  TN_ECORRUPT: there were findings. */
+tn_status segment_check_still(const tn_segment *seg, segment_check_fn *check,
+                              struct report *report);
+
+/* The first object that reaches into the bytes from off to end, in a heap that
+ * may be damaged: its name into buffer, or false.  *block, 0 at first, is where
+ * to go on for higher ones. */
+bool segment_name_at(const tn_segment *seg, uint64_t off, uint64_t end,
+                     uint64_t *block, char *buffer, size_t size);
 
 #endif

@@ -13,12 +13,15 @@
  *       others.
  *   S6  No block is in state BLOCK_BUILDING while nobody else is at work.
  *   S7  Every block in state BLOCK_INDEX is one of an index, or the page sums.
+ *   S8  What the header reserves is zero.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "base/error.h"
 #include "segment/segment.h"
 #include "sync/sequence.h"
+
+#include <string.h>
 
 enum { LOOKS = 20 }; /* at a segment that others may be changing */
 
@@ -39,6 +42,10 @@ static void check_header(const tn_segment *seg, struct report *report)
 
     if (base->magic != SEGMENT_MAGIC || base->version != SEGMENT_VERSION)
         report_add(report, "S1", 0, NULL, "magic or version is damaged");
+    if (base->reserved != 0 || base->named.reserved != 0 ||
+        base->unique.reserved != 0)
+        report_add(report, "S8", 0, NULL,
+                   "bytes of the header that are reserved are not zero");
     if (base->named.kind != base->unique.kind)
         report_add(report, "S2", 0, NULL, "the indexes are of two kinds");
     if (!others_at_work(seg) && segment_is_torn(base))
@@ -116,17 +123,24 @@ static void check_objects(const tn_segment *seg, size_t index_blocks,
     check_census(seg, &census, report);
 }
 
-void segment_check(const tn_segment *seg, struct report *report)
+void segment_check_chain(const tn_segment *seg, struct report *report)
 {
-    const struct segment *base = seg->base;
-    size_t before = report->findings, index_blocks;
+    size_t before = report->findings;
 
     report->layer = "segment";
     check_header(seg, report);
     if (report->findings != before)
         return; /* what is being changed cannot be judged */
     report->layer = "heap";
-    heap_check(&base->heap, report);
+    heap_check(segment_heap(seg), report);
+}
+
+void segment_check(const tn_segment *seg, struct report *report)
+{
+    const struct segment *base = seg->base;
+    size_t before = report->findings, index_blocks;
+
+    segment_check_chain(seg, report);
     if (report->findings != before)
         return; /* nothing above a broken heap can be believed */
     report->layer = "index";
@@ -139,7 +153,8 @@ void segment_check(const tn_segment *seg, struct report *report)
     check_objects(seg, index_blocks, report);
 }
 
-static tn_status check_locked(const tn_segment *seg, struct report *report)
+static tn_status check_locked(const tn_segment *seg, segment_check_fn *check,
+                              struct report *report)
 {
     tn_status status = segment_lock_names(seg);
 
@@ -147,7 +162,7 @@ static tn_status check_locked(const tn_segment *seg, struct report *report)
         return status;
     status = segment_lock_heap(seg);
     if (status == TN_OK) {
-        segment_check(seg, report);
+        check(seg, report);
         segment_unlock_heap(seg);
         status = report_status(report);
     }
@@ -170,7 +185,8 @@ static bool hold_still(const struct segment *base, uint64_t *sum)
 
 /* A live view has no lock: what was found counts only if nothing moved.  So the
  * findings are reported when that is known, by looking once more. */
-static tn_status check_live(const tn_segment *seg, struct report *report)
+static tn_status check_live(const tn_segment *seg, segment_check_fn *check,
+                            struct report *report)
 {
     struct report quiet = {.fn = NULL};
     uint64_t before, after;
@@ -183,25 +199,75 @@ static tn_status check_live(const tn_segment *seg, struct report *report)
         if (!hold_still(seg->base, &before))
             break;
         quiet.findings = 0;
-        segment_check(seg, &quiet);
+        check(seg, &quiet);
         if (!hold_still(seg->base, &after) || after != before)
             continue;
         if (quiet.findings != 0)
-            segment_check(seg, report);
+            check(seg, report);
         return report_status(report);
     }
     return error_set(TN_EBUSY, "a view for reading only cannot hold a store "
                                "still that others change");
 }
 
+tn_status segment_check_still(const tn_segment *seg, segment_check_fn *check,
+                              struct report *report)
+{
+    return seg->live ? check_live(seg, check, report)
+                     : check_locked(seg, check, report);
+}
+
 TN_API tn_status tn_segment_check(const tn_segment *seg, tn_report_fn *report,
                                   void *arg)
 {
     struct report findings = {.fn = report, .arg = arg};
-    tn_status status =
-        seg->live ? check_live(seg, &findings) : check_locked(seg, &findings);
+    tn_status status = segment_check_still(seg, segment_check, &findings);
 
     if (findings.findings != 0)
         error_set(status, "%zu things are wrong", findings.findings);
     return status;
+}
+
+/* --- Names of what is damaged --------------------------------------------- */
+
+/* Move *block so far that the one behind it reaches into these bytes and is an
+ * object, whose offset is returned; 0: there is none, or a header is broken. */
+static uint64_t find_object(const struct heap *h, uint64_t off, uint64_t end,
+                            uint64_t *block, void **payload)
+{
+    enum block_state state;
+    uint64_t next;
+    size_t usable;
+
+    for (;;) {
+        next = heap_next_block(h, *block, payload, &state, &usable);
+        if (next == 0 || next >= end)
+            return 0;
+        if (state == BLOCK_OBJECT && next + usable > off)
+            return next;
+        *block = next;
+    }
+}
+
+bool segment_name_at(const tn_segment *seg, uint64_t off, uint64_t end,
+                     uint64_t *block, char *buffer, size_t size)
+{
+    const struct heap *h = segment_heap(seg);
+    tn_index kind = segment_index_kind(seg);
+    uint64_t object, record;
+    const char *name;
+    size_t length;
+    void *payload;
+
+    for (; (object = find_object(h, off, end, block, &payload)) != 0;
+         *block = object) {
+        record = record_in_block(h, kind, payload);
+        name = record != 0 ? record_name(h, kind, record, &length) : NULL;
+        if (name == NULL || length >= size)
+            continue;
+        memcpy(buffer, name, length);
+        buffer[length] = '\0';
+        return true;
+    }
+    return false;
 }

@@ -16,6 +16,11 @@
  *       one of the same salt claims that the missing one was on disk before it
  *       was written (synced_through), that is damage and not an end.
  *   J4  Runs lie in the superblock or in the segment, inside file_size.
+ *   J5  Between headers and records, and from a record to the next sector, all
+ *       is zero.
+ *   J6  The file is a multiple of 4096 bytes long, and at least 64 KiB.
+ *
+ * journal_check() tests them by these names.
  *
  * The salt makes records of older generations invalid without erasing them, and
  * the chain makes a record that survived a crash alone invalid: its number may
@@ -42,7 +47,6 @@ enum {
     RUN_UNIT = 8,
     CHUNK = 256 * 1024, /* how much is read or written at a time */
 };
-#define LEAST_SIZE ((uint64_t)64 * 1024)
 
 char *journal_path(const char *store_path)
 {
@@ -64,7 +68,7 @@ static uint64_t header_digest(const struct journal_header *header)
     return digest64(header, offsetof(struct journal_header, digest));
 }
 
-static bool header_is_valid(const struct journal_header *header)
+bool journal_header_is_valid(const struct journal_header *header)
 {
     return header->magic == JOURNAL_MAGIC && header->format == JOURNAL_FORMAT &&
            header->digest == header_digest(header);
@@ -95,7 +99,7 @@ static tn_status newest_header(const struct journal *j,
         return status;
     memset(newest, 0, sizeof(*newest));
     for (int i = 0; status == TN_OK && i < 2; i++)
-        if (header_is_valid(&slots[i]) &&
+        if (journal_header_is_valid(&slots[i]) &&
             slots[i].generation > newest->generation)
             *newest = slots[i];
     return TN_OK;
@@ -159,7 +163,8 @@ tn_status journal_extend(struct journal *j, uint64_t size)
 {
     tn_status status;
 
-    size = round_up(size < LEAST_SIZE ? LEAST_SIZE : size, 4096);
+    size =
+        round_up(size < JOURNAL_LEAST_SIZE ? JOURNAL_LEAST_SIZE : size, 4096);
     if (size <= j->size)
         return TN_OK;
     status = file_extend(&j->file, size);
@@ -532,7 +537,7 @@ static tn_status rewrite_headers(struct journal *j)
     for (int i = 0; status == TN_OK && i < 2; i++) {
         if (!RULE(OTHERSLOT) && slots[i].generation != j->header.generation)
             continue;
-        if (!header_is_valid(&slots[i]))
+        if (!journal_header_is_valid(&slots[i]))
             memset(&slots[i], 0, sizeof(slots[i]));
         status = file_write(&j->file, &slots[i], sizeof(slots[i]),
                             (uint64_t)i * STORE_SECTOR);

@@ -9,6 +9,7 @@
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
 
+#include "base/report.h"
 #include "os/file.h"
 #include "store/layout.h"
 
@@ -57,6 +58,9 @@ tn_status journal_create(struct journal *j, const char *path,
 /* Open an existing one; reads nothing.  TN_ENOENT ... */
 tn_status journal_open(struct journal *j, const char *path, bool writable);
 void journal_close(struct journal *j);
+
+/* J1 of one slot. */
+bool journal_header_is_valid(const struct journal_header *header);
 
 /* Choose the newest valid header and stand at its base.  TN_ENOENT: no slot
  * holds a valid header.  TN_EJOURNAL: it belongs to another store; uuid NULL:
@@ -117,5 +121,14 @@ tn_status journal_extend(struct journal *j, uint64_t size);
  * slot.  No sync; no record may be written before one.  Afterwards j stands at
  * the base. */
 tn_status journal_next_generation(struct journal *j, struct commit_id base);
+
+/* --- journal_check.c ------------------------------------------------------ */
+
+/* Report every broken invariant, J1 to J6, of an open journal that belongs to
+ * the store of this uuid, and stand at the end of its chain.  Writers may be at
+ * work: then a finding counts if it is still there when they have gone on.  An
+ * error that is no finding: it could not be read. */
+tn_status journal_check(struct journal *j, const uint8_t uuid[16],
+                        struct report *report);
 
 #endif

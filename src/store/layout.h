@@ -89,6 +89,7 @@ _Static_assert(sizeof(struct marks) <= STORE_SECTOR, "one sector");
 enum {
     JOURNAL_FORMAT = 1,
     JOURNAL_RECORDS_OFF = 4096,
+    JOURNAL_LEAST_SIZE = 64 * 1024,
 };
 #define JOURNAL_MAGIC UINT64_C(0x314c4e524a4e4e54) /* "TNNJRNL1" */
 

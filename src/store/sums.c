@@ -23,10 +23,16 @@
 #include "store/sums.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "os/thread.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    PIECE_PAGES = 256,   /* that a thread looks at in one go */
+    THREADS_FROM = 4096, /* pages that are worth starting threads for */
+};
 
 /* Where the block is and how many whole pages it has; false: there is none, or
  * nothing that could be one. */
@@ -169,33 +175,132 @@ static uint64_t pages_of(const tn_segment *view)
     return bytes / STORE_PAGE;
 }
 
+/* --- Checking ------------------------------------------------------------ */
+
+static const uint64_t *sums_at(const tn_segment *view)
+{
+    return heap_at(segment_heap(view), view->base->sums);
+}
+
+static bool is_covered(const struct sums_audit *audit, uint64_t page)
+{
+    return page > 0 && page < audit->pages &&
+           (page < audit->first || page - audit->first >= audit->block_pages);
+}
+
+bool sums_audit_prepare(struct sums_audit *audit, const tn_segment *view,
+                        struct report *report)
+{
+    if (view->base->sums == 0)
+        return false;
+    memset(audit, 0, offsetof(struct sums_audit, bad));
+    audit->view = view;
+    audit->pages = pages_of(view);
+    pthread_mutex_init(&audit->lock, NULL);
+    if (find_block(view, &audit->first, &audit->block_pages) &&
+        words_for(audit->block_pages) >= audit->pages)
+        return true;
+    report->layer = "page sums";
+    report_add(report, "P1", view->base->sums, NULL,
+               "there is no block of page sums where there should be");
+    return false;
+}
+
+/* Pieces are taken in ascending order but not finished so, and the least bad
+ * pages are kept: a later one makes room. */
+static void note_bad(struct sums_audit *audit, uint64_t page)
+{
+    uint64_t *most = audit->bad;
+
+    pthread_mutex_lock(&audit->lock);
+    if (audit->bad_count++ < SUMS_BAD_MOST) {
+        audit->bad[audit->bad_count - 1] = page;
+    } else {
+        for (size_t i = 1; i < SUMS_BAD_MOST; i++)
+            if (audit->bad[i] > *most)
+                most = &audit->bad[i];
+        if (*most > page)
+            *most = page;
+    }
+    pthread_mutex_unlock(&audit->lock);
+}
+
+bool sums_audit_piece(struct sums_audit *audit)
+{
+    const uint64_t *sums = sums_at(audit->view);
+    uint64_t page, end;
+
+    if (__atomic_load_n(&audit->stop, __ATOMIC_RELAXED))
+        return false;
+    page = __atomic_fetch_add(&audit->next, PIECE_PAGES, __ATOMIC_RELAXED);
+    if (page >= audit->pages)
+        return false;
+    end = audit->pages - page < PIECE_PAGES ? audit->pages : page + PIECE_PAGES;
+    __atomic_fetch_add(&audit->done, end - page, __ATOMIC_RELAXED);
+    for (; page < end; page++)
+        if (is_covered(audit, page) &&
+            sums[page] != sums_of(page_at(audit->view, page)))
+            note_bad(audit, page);
+    return true;
+}
+
+void *sums_audit_work(void *audit)
+{
+    while (sums_audit_piece(audit))
+        ;
+    return NULL;
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+void sums_audit_finish(struct sums_audit *audit, struct report *report)
+{
+    const uint64_t *sums = sums_at(audit->view);
+    size_t kept = audit->bad_count < SUMS_BAD_MOST ? (size_t)audit->bad_count
+                                                   : SUMS_BAD_MOST;
+
+    qsort(audit->bad, kept, sizeof(audit->bad[0]), compare_pages);
+    report->layer = "page sums";
+    for (uint64_t page = 0; page < words_for(audit->block_pages); page++)
+        if (!is_covered(audit, page) && sums[page] != 0)
+            report_add(report, "P2",
+                       audit->view->base->sums + page * sizeof(*sums), NULL,
+                       "there is a sum of no page here");
+    pthread_mutex_destroy(&audit->lock);
+}
+
+void sums_report_page(uint64_t page, const char *object, struct report *report)
+{
+    report->layer = "page sums";
+    report_add(report, "P1", page * STORE_PAGE - STORE_SEGMENT_OFF, object,
+               "the %d bytes from here on, or their sum, have changed without "
+               "a commit",
+               STORE_PAGE);
+}
+
 void sums_check(const tn_segment *view, struct report *report)
 {
-    uint64_t first, block_pages, pages;
-    const uint64_t *sums;
+    struct sums_audit *audit = malloc(sizeof(*audit));
+    struct crew crew = {.count = 0};
 
-    if (view->base->sums == 0)
-        return;
-    pages = pages_of(view);
-    report->layer = "page sums";
-    if (!find_block(view, &first, &block_pages) ||
-        words_for(block_pages) < pages) {
-        report_add(report, "P1", view->base->sums, NULL,
-                   "there is no block of page sums where there should be");
+    if (audit == NULL) {
+        report->layer = "page sums";
+        report_add(report, "P1", 0, NULL, "no memory to check the page sums");
         return;
     }
-    sums = heap_at(segment_heap(view), view->base->sums);
-    for (uint64_t page = 0; page < words_for(block_pages); page++) {
-        bool covered = page > 0 && page < pages &&
-                       (page < first || page - first >= block_pages);
-
-        if (covered && sums[page] != sums_of(page_at(view, page)))
-            report_add(report, "P1", page * STORE_PAGE - STORE_SEGMENT_OFF,
-                       NULL,
-                       "the 4096 bytes from here on, or their sum, have "
-                       "changed without a commit");
-        else if (!covered && sums[page] != 0)
-            report_add(report, "P2", view->base->sums + page * sizeof(*sums),
-                       NULL, "there is a sum of no page here");
+    if (sums_audit_prepare(audit, view, report)) {
+        if (audit->pages > THREADS_FROM)
+            crew_start(&crew, thread_processors() - 1, sums_audit_work, audit);
+        sums_audit_work(audit);
+        crew_join(&crew);
+        sums_audit_finish(audit, report);
+        for (size_t i = 0; i < audit->bad_count && i < SUMS_BAD_MOST; i++)
+            sums_report_page(audit->bad[i], NULL, report);
     }
+    free(audit);
 }

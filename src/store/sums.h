@@ -8,6 +8,8 @@
 #include "base/report.h"
 #include "store/store.h"
 
+#include <pthread.h>
+
 /* Is there a sum for this page of the file?  Not for the first page, whose
  * sectors have other guards, nor for the pages of the sums themselves. */
 bool sums_cover(const tn_segment *view, uint64_t page);
@@ -41,5 +43,34 @@ tn_status sums_seal(tn_segment *seg, uint64_t pages);
  * words behind the last sum that are not zero (P2).  The view is of a commit: a
  * store in shared use has no sums that count. */
 void sums_check(const tn_segment *view, struct report *report);
+
+/* The same in steps, so that threads can share the work and somebody else can
+ * report: prepare, then any number of threads in sums_audit_work(), which takes
+ * pieces until none is left; when all have returned, what is in bad stands in
+ * ascending order. */
+enum { SUMS_BAD_MOST = 4096 };
+struct sums_audit {
+    const tn_segment *view;
+    uint64_t first, block_pages; /* where the sums are */
+    uint64_t pages;              /* of the store */
+    uint64_t next;               /* piece that nobody has taken */
+    uint64_t done;               /* pages that were looked at */
+    bool stop;                   /* take no more pieces */
+    pthread_mutex_t lock;        /* of what follows */
+    uint64_t bad_count;
+    uint64_t bad[SUMS_BAD_MOST]; /* pages that do not fit, the least of them */
+};
+
+/* false: the store keeps no sums, or (reported) what should be them is not. */
+bool sums_audit_prepare(struct sums_audit *audit, const tn_segment *view,
+                        struct report *report);
+bool sums_audit_piece(struct sums_audit *audit);
+void *sums_audit_work(void *audit);
+
+/* P2, and sort bad. */
+void sums_audit_finish(struct sums_audit *audit, struct report *report);
+
+/* Report P1 of one page, in which the object of this name (or NULL) lies. */
+void sums_report_page(uint64_t page, const char *object, struct report *report);
 
 #endif

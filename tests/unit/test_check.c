@@ -33,6 +33,7 @@ struct heard {
     size_t findings;
     char rule[8], layer[16], what[512];
     uint64_t offset;
+    bool explained;
 };
 
 static void hear(void *arg, const tn_finding *finding)
@@ -45,6 +46,7 @@ static void hear(void *arg, const tn_finding *finding)
     snprintf(heard->layer, sizeof(heard->layer), "%s", finding->layer);
     snprintf(heard->what, sizeof(heard->what), "%s", finding->what);
     heard->offset = finding->offset;
+    heard->explained = finding->meaning != NULL && finding->help != NULL;
 }
 
 /* Check it; it must not change. */
@@ -174,7 +176,7 @@ Test(check, reports_what_keeps_a_store_from_being_opened)
  * came to; the finding does not. */
 Test(check, misses_the_journal_of_a_live_store_in_the_same_words)
 {
-    struct marks none = {0}, here = {.boot = 1, .synced = 5, .applied = 4};
+    struct marks none = {0}, here = {.synced = 5, .applied = 4};
     struct heard open, closed;
     struct file f;
 
@@ -183,6 +185,7 @@ Test(check, misses_the_journal_of_a_live_store_in_the_same_words)
     FAILS(check("s", &open), TN_EJOURNAL);
     OK(file_open(&f, "s", false));
     here.boot = superblock_boot(&f);
+    here.generation = here.journal = 1;
     file_close(&f);
     stores_write("s", &here, sizeof(here), STORE_MARKS_OFF);
     FAILS(check("s", &closed), TN_EJOURNAL);
@@ -194,6 +197,82 @@ Test(check, misses_the_journal_of_a_live_store_in_the_same_words)
     cr_expect(eq(sz, open.findings, 1));
     cr_expect(eq(int, memcmp(&open, &closed, sizeof(open)), 0), "%s / %s",
               open.what, closed.what);
+}
+
+/* Each byte, and the rule that it breaks. */
+Test(check, knows_every_byte_of_the_first_page)
+{
+    static const struct {
+        uint64_t offset;
+        const char *rule;
+    } bytes[] = {{600, "B3"},  {1023, "B3"}, {1064, "B3"},
+                 {2000, "B3"}, {4095, "B3"}, {1040, "B4"}};
+    struct heard heard;
+    char byte;
+
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+        stores_read("s", &byte, 1, bytes[i].offset);
+        byte ^= 4;
+        stores_write("s", &byte, 1, bytes[i].offset);
+        FAILS(check("s", &heard), TN_ECORRUPT);
+        cr_expect(eq(str, heard.rule, (char *)bytes[i].rule));
+        byte ^= 4;
+        stores_write("s", &byte, 1, bytes[i].offset);
+    }
+    OK(check("s", &heard));
+}
+
+Test(check, knows_no_other_state_than_the_three)
+{
+    struct heard heard;
+
+    stores_set_state("s", STORE_CLEAN ^ 1);
+    FAILS(check("s", &heard), TN_EJOURNAL);
+    cr_expect(eq(str, heard.rule, "B2"));
+    cr_expect(eq(sz, heard.findings, 2), "and the journal is missing");
+}
+
+Test(check, looks_behind_the_end_of_the_store_when_it_is_to_look_everywhere)
+{
+    tn_check_options full = {.depth = TN_CHECK_FULL};
+    size_t end = stores_length("s");
+    struct heard heard = {0};
+
+    stores_write("s", "", 1, end + 4095);
+    OK(tn_check_file("s", &full, hear, &heard));
+    stores_write("s", "x", 1, end + 77);
+    OK(tn_check_file("s", NULL, hear, &heard));
+    FAILS(tn_check_file("s", &full, hear, &heard), TN_ECORRUPT);
+    cr_expect(eq(str, heard.rule, "B5"));
+    cr_expect(eq(u64, heard.offset, end + 77));
+}
+
+Test(check, says_what_a_finding_means_and_what_to_do)
+{
+    struct heard heard;
+
+    stores_write("s", "x", 1, 600);
+    FAILS(check("s", &heard), TN_ECORRUPT);
+    cr_expect(heard.explained);
+}
+
+Test(check, reports_no_more_than_it_is_asked_for)
+{
+    tn_check_options options = {.max_findings = 2};
+    struct heard heard = {0};
+
+    for (uint64_t at = 600; at < 4096; at += 500)
+        stores_write("s", "x", 1, at);
+    stores_set_state("s", STORE_CLEAN ^ 1);
+    tn_check_file("s", &options, hear, &heard);
+    cr_expect(eq(sz, heard.findings, 2));
+}
+
+Test(check, refuses_a_depth_that_there_is_not)
+{
+    tn_check_options options = {.depth = (tn_check_depth)7};
+
+    FAILS(tn_check_file("s", &options, NULL, NULL), TN_EINVAL);
 }
 
 Test(check, does_not_report_what_is_not_the_files_fault)

@@ -1,0 +1,124 @@
+/* page_check.c - the first page of a store's file, and what is behind the last
+ *
+ * Page sums do not cover the first page, whose sectors change by themselves:
+ *
+ *        0  superblock           B1  it can be opened: its checksum is right
+ *      512  state word           B2  it is one of the three
+ *      520  zero                 B3  all that nothing is kept in is zero
+ *     1024  marks                B4  they are all there, or none is
+ *     1064  zero                 B3
+ *     4096  segment
+ *           ...
+ *     file_size of the commit    B5  the file ends with a page, and is zero
+ *           ...                      from here on
+ *
+ * Marks are of one boot and file, of which nothing is known in another, so B4
+ * is about their form: durable use leaves all of them, shared use only boot.
+ * What they say is compared with the journal (journal_pair.c).
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "check/check.h"
+#include "store/superblock.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { TAIL_PIECE = 256 * 1024 };
+
+static void check_zeros(const unsigned char *page, size_t from, size_t to,
+                        struct report *report)
+{
+    for (size_t i = from; i < to; i++) {
+        if (page[i] == 0)
+            continue;
+        report_add(report, "B3", i, NULL,
+                   "byte %zu of the file is %#x, and should be zero", i,
+                   page[i]);
+        return; /* one for each gap */
+    }
+}
+
+static void check_state(uint64_t state, struct report *report)
+{
+    if (state != STORE_CLEAN && state != STORE_LIVE && state != STORE_SHARED)
+        report_add(report, "B2", STORE_STATE_OFF, NULL,
+                   "the state word is %016" PRIx64 ", which is none", state);
+}
+
+/* Between zero and one set of marks lies nothing that a process can leave. */
+static void check_marks(uint64_t state, const struct marks *m,
+                        struct report *report)
+{
+    bool journal = m->synced != 0 && m->generation != 0 && m->journal != 0;
+    bool none = m->synced == 0 && m->applied == 0 && m->generation == 0 &&
+                m->journal == 0;
+
+    if (none || (state != STORE_SHARED && journal && m->applied <= m->synced))
+        return;
+    report_add(report, "B4", STORE_MARKS_OFF, NULL,
+               "the marks contradict each other: boot %016" PRIx64
+               ", synced %" PRIu64 ", applied %" PRIu64 ", generation %" PRIu64
+               ", journal %016" PRIx64,
+               m->boot, m->synced, m->applied, m->generation, m->journal);
+}
+
+tn_status page_check(const struct file *f, struct report *report)
+{
+    union {
+        unsigned char bytes[STORE_SEGMENT_OFF];
+        uint64_t words[STORE_SEGMENT_OFF / 8];
+    } page;
+    uint64_t state;
+    tn_status status = file_read(f, &page, sizeof(page), 0);
+
+    if (status != TN_OK)
+        return status;
+    state = page.words[STORE_STATE_OFF / 8];
+    report->layer = "superblock";
+    check_state(state, report);
+    check_marks(state, (const struct marks *)&page.bytes[STORE_MARKS_OFF],
+                report);
+    check_zeros(page.bytes, STORE_STATE_OFF + sizeof(state), STORE_MARKS_OFF,
+                report);
+    check_zeros(page.bytes, STORE_MARKS_OFF + sizeof(struct marks),
+                STORE_SEGMENT_OFF, report);
+    return TN_OK;
+}
+
+/* --- B5 ------------------------------------------------------------------ */
+
+static bool find_nonzero(const char *bytes, size_t n, size_t *at)
+{
+    for (*at = 0; *at < n; ++*at)
+        if (bytes[*at] != 0)
+            return true;
+    return false;
+}
+
+tn_status page_check_tail(const struct file *f, uint64_t size,
+                          struct report *report)
+{
+    char *piece = malloc(TAIL_PIECE);
+    uint64_t end;
+    size_t at;
+    tn_status status = piece != NULL ? file_size(f, &end) : TN_ENOMEM;
+
+    report->layer = "superblock";
+    if (status == TN_OK && end % STORE_PAGE != 0)
+        report_add(
+            report, "B5", end, NULL,
+            "the file does not end with a page: it has %" PRIu64 " bytes", end);
+    for (; status == TN_OK && size < end; size += TAIL_PIECE) {
+        size_t n = end - size < TAIL_PIECE ? (size_t)(end - size) : TAIL_PIECE;
+
+        status = file_read(f, piece, n, size);
+        if (status != TN_OK || !find_nonzero(piece, n, &at))
+            continue;
+        report_add(report, "B5", size + at, NULL,
+                   "behind the end of the store the file is not zero");
+        break;
+    }
+    free(piece);
+    return status;
+}
