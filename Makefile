@@ -23,12 +23,13 @@ HELPER_O = $(patsubst %.c,$B/%.o,$(sort $(wildcard tests/lib/*.c)))
 UNIT     = $(patsubst %.c,$B/%,$(sort $(wildcard tests/unit/test_*.c)))
 CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse)
 SCENARIO = $(patsubst %.c,$B/%,$(sort $(wildcard tests/scenario/*.c)))
+FUZZ     = $(addprefix $B/fuzz/fuzz_,open ops)
 TENON_BENCH = $(addprefix $B/tests/bench/,tenon tenon_commit)
 
 TRACKERS = $(addprefix $B/tests/trackers/,scan pagemap compare track)
 
 # What 'make tests' and 'make check' run; each leaves a .log and a .ran.
-TESTS    = $(UNIT) $(SCENARIO) $(CRASH) $(TRACKERS) \
+TESTS    = $(UNIT) $(SCENARIO) $(CRASH) $(TRACKERS) $(FUZZ) \
            $(addprefix $B/,$(wildcard tests/cli/run.sh))
 RULES    = $(addprefix $B/rules/,layers symbols headers format longest words \
              selftest) $B/tests/install/run.sh
@@ -51,7 +52,7 @@ tests: $(TESTS:=.ran)		## the tests alone, without the rules on the source
 	@tests/summary.sh $(TESTS)
 layers symbols headers format longest words: $B/libtenon.so	## one rule alone
 	@B=$B CC='$(CC)' tests/rules/$@.sh
-programs: all $(UNIT) $(SCENARIO) $(CRASH) $(TENON_BENCH)	## build, run nothing
+programs: all $(UNIT) $(SCENARIO) $(CRASH) $(FUZZ) $(TENON_BENCH)	## build, run nothing
 
 tsan:				## the tests with threads, under ThreadSanitizer
 	@$(MAKE) programs B=build/tsan CFLAGS='-g -O1 -fsanitize=thread -Wno-tsan'
@@ -64,6 +65,10 @@ crash: $(CRASH)			## power cuts, kills and refusals at length; rules
 	$B/tests/crash/refuse --runs 20000
 	tests/crash/rules.sh
 
+fuzz:				## look for inputs that break it; T=600: seconds each
+	@B=$B fuzz/run.sh $(or $T,60) $(W)
+fuzzers: $(FUZZ)
+
 demo: all			## see it work on the files of this machine
 	tools/demo.sh $B/tenon
 
@@ -71,6 +76,8 @@ deps:				## install what is missing to build and check
 	@.ci/deps gcc libcriterion-dev liblz4-dev libxxhash-dev pkg-config
 deps-ci:			## what .ci/run needs besides
 	@.ci/deps g++ clang clang-format-14
+deps-fuzz:			## what fuzz needs besides
+	@.ci/deps clang libclang-rt-14-dev
 deps-bench:			## the peers that bench compares with
 	@.ci/deps -k g++ libboost-dev liblmdb-dev libpmemobj-dev \
 	  libmimalloc-dev libjemalloc-dev libsqlite3-dev lz4
@@ -136,15 +143,26 @@ $B/tests/crash/%: $B/tests/crash/%.o $B/tests/crash/disk.o \
                   $B/tests/crash/ground.o $B/tests/crash/workload.o \
                   $B/internal.a
 	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(WRAP)
+# FUZZER is what calls a target: a fuzzer, or the program that runs it over its
+# corpus.
+FUZZER   = $B/fuzz/replay.o
+$B/fuzz/%: $B/fuzz/%.o $(addprefix $B/fuzz/,packed.o place.o replay.o seal.o use.o) \
+           $B/helper.a $B/internal.a
+	$(call say,link  $@)$(CC) $(CFLAGS) $(filter-out %/replay.o,$^) $(FUZZER) \
+	  -o $@ -pthread
+$B/fuzz/seeds: FUZZER =
 # The library's allocations pass by the test.
 $B/tests/crash/refuse: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 $B/src/%.o: FLAGS += -Isrc
 # Criterion's str takes no const.
 $B/tests/%.o: FLAGS += -Isrc -Itests -Wno-write-strings
+$B/fuzz/%.o: FLAGS += -Isrc -Itests
+# What a fuzzer need not tell apart: flags to build the tests' own code with.
+$B/fuzz/%.o $B/tests/lib/%.o: FLAGS_LAST = $(UNWATCHED)
 $B/%.o: %.c Makefile | $(DEPS)
 	@mkdir -p $(@D)
-	$(call say,cc    $<)$(CC) $(FLAGS) $(CFLAGS) -c $< -o $@
+	$(call say,cc    $<)$(CC) $(FLAGS) $(CFLAGS) $(FLAGS_LAST) -c $< -o $@
 
 # A test that fails does not stop the others: tests/summary.sh does, at the end.
 $B/tests/unit/%.ran: $B/tests/unit/%
@@ -155,6 +173,8 @@ $B/tests/crash/%.ran: $B/tests/crash/%
 	@$(RUN) $< $(LIMIT) $<
 $B/tests/trackers/%.ran: tests/trackers.sh $(CRASH) $(UNIT) $(SCENARIO) $B/tenon
 	@$(RUN) $(@:.ran=) $(LIMIT) $< $*
+$B/fuzz/%.ran: $B/fuzz/% $(wildcard fuzz/corpus/*/*)
+	@$(RUN) $< $(LIMIT) $< fuzz/corpus/$(patsubst fuzz_%,%,$(@F:.ran=))
 $B/tests/cli/run.sh.ran: $B/tenon $(wildcard tests/cli/*)
 	@$(RUN) $(@:.ran=) $(LIMIT) tests/cli/run.sh
 $B/tests/install/run.sh.ran: $B/libtenon.a $B/libtenon.so $B/tenon \
@@ -165,9 +185,10 @@ $B/rules/%.ran: tests/rules/%.sh $(SOURCES) | $(DEPS)
 	@$(RUN) $(@:.ran=) $(LIMIT) $<
 
 -include $(patsubst %.o,%.d,$(LIB_O) $(TOOL_O) $(HELPER_O) $(UNIT:=.o) \
-           $(SCENARIO:=.o) $(patsubst %.c,$B/%.o,$(wildcard tests/crash/*.c)) \
+           $(SCENARIO:=.o) $(patsubst %.c,$B/%.o,$(wildcard tests/crash/*.c fuzz/*.c)) \
            $(TENON_BENCH:=.o))
 .PHONY: all check tests programs tsan demo deps deps-ci deps-bench install uninstall
 .PHONY: bench help clean layers symbols headers format longest words
+.PHONY: deps-fuzz fuzz fuzzers
 .SECONDARY:
 .DELETE_ON_ERROR:

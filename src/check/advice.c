@@ -48,6 +48,10 @@ static const struct advice table[] = {
      "cut off or added to the file.",
      "tenon snapshot FILE OUT keeps a copy of what the store has; tenon shrink "
      "FILE gives the rest back."},
+    {"B6",
+     "One of the two is another store's, or was overwritten; which one, the "
+     "objects tell.",
+     repair},
     {"J1",
      "The journal may not be found to belong to the store when it is needed. "
      "Commits that were applied are in the file already.",

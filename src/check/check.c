@@ -169,6 +169,7 @@ static tn_status check_view(struct check *c, const tn_store *store,
             return TN_OK;
         return error_prefix(status, "%s", store->path);
     }
+    store_check_superblock(view, &c->report);
     status = check_commit(c, view);
     if (status == TN_OK && c->options.depth == TN_CHECK_FULL)
         status =

@@ -7,8 +7,8 @@
  *      520  zero                 B3  all that nothing is kept in is zero
  *     1024  marks                B4  they are all there, or none is
  *     1064  zero                 B3
- *     4096  segment
- *           ...
+ *     4096  segment              B6  its header is as the superblock says; of
+ *           ...                      a commit (store_check_superblock())
  *     file_size of the commit    B5  the file ends with a page, and is zero
  *           ...                      from here on
  *

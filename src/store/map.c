@@ -93,9 +93,14 @@ tn_status store_map(tn_store *store, enum region_access access,
     return status == TN_OK ? verify_header(store, at_work) : status;
 }
 
+static bool agree(const struct superblock *sb, const struct segment *base)
+{
+    return sb->segment_size == heap_size(&base->heap) &&
+           sb->index == base->named.kind && sb->fit == base->heap.fit;
+}
+
 tn_status store_compare(const tn_store *store)
 {
-    const struct superblock *sb = &store->superblock;
     const struct segment *base = store->segment.base;
 
     if (heap_sequence(&base->heap) % 2 != 0) /* so it was not verified */
@@ -103,13 +108,23 @@ tn_status store_compare(const tn_store *store)
                          "%s: the store is marked as closed in order, but its "
                          "segment is in the middle of a change",
                          store->path);
-    if (sb->segment_size == heap_size(&base->heap) &&
-        sb->index == base->named.kind && sb->fit == base->heap.fit)
+    if (agree(&store->superblock, base))
         return TN_OK;
     return error_set(TN_ECORRUPT,
                      "%s: the superblock and the segment's header contradict "
                      "each other",
                      store->path);
+}
+
+void store_check_superblock(const tn_segment *view, struct report *report)
+{
+    const char *file = (const char *)view->base - STORE_SEGMENT_OFF;
+
+    report->layer = "superblock";
+    if (!agree((const struct superblock *)file, view->base))
+        report_add(report, "B6", 0, NULL,
+                   "the superblock and the segment's header contradict each "
+                   "other");
 }
 
 tn_status store_verify(const tn_store *store)
@@ -122,8 +137,10 @@ tn_status store_verify_view(const tn_store *store, const tn_segment *view)
     struct report report = {0};
 
     segment_check(view, &report);
-    if (store->held_commit)
+    if (store->held_commit) {
+        store_check_superblock(view, &report);
         sums_check(view, &report);
+    }
     if (report.findings == 0)
         return TN_OK;
     return error_set(TN_ECORRUPT,

@@ -206,6 +206,26 @@ Test(open, of_a_store_with_more_behind_it_goes_on)
     cr_expect(stores_sound("s", 0));
 }
 
+/* Each by itself is sound, and still one of them is not this store's. */
+Test(open, verified_a_superblock_and_a_segment_of_two_kinds_are_refused)
+{
+    static const unsigned access[] = {TN_READ_ONLY, TN_PRIVATE, TN_DURABLE,
+                                      TN_SHARED};
+    struct superblock sb;
+    tn_store *store;
+
+    stores_make("two", TN_INDEX_MAP);
+    stores_superblock("two", &sb);
+    sb.index = TN_INDEX_HASH;
+    stores_reseal("two", &sb);
+    for (int i = 0; i < 4; i++)
+        cr_expect(eq(int,
+                     tn_store_open(&store, "two", access[i] | TN_VERIFY,
+                                   &stores_options),
+                     TN_ECORRUPT),
+                  "access %u", access[i]);
+}
+
 /* --- Damage --------------------------------------------------------------- */
 
 /* A child's: 0, it was refused; 1, it was let in and did not crash. */

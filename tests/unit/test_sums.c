@@ -89,6 +89,25 @@ Test(sums, find_a_flipped_bit_in_any_page)
     cr_assert(eq(int, check(), TN_OK));
 }
 
+/* The last one to close a shared store makes its sums anew, so what they tell
+ * would be lost. */
+Test(sums, that_do_not_fit_keep_every_verified_opener_out)
+{
+    static const unsigned access[] = {TN_READ_ONLY, TN_PRIVATE, TN_DURABLE,
+                                      TN_SHARED};
+    off_t inside_an_object = STORE_SEGMENT_OFF + 30000;
+    tn_store *store;
+
+    make_store(NULL);
+    flip(inside_an_object, 4);
+    for (int i = 0; i < 4; i++)
+        cr_expect(eq(int,
+                     tn_store_open(&store, "s", access[i] | TN_VERIFY, NULL),
+                     TN_ECORRUPT),
+                  "access %u", access[i]);
+    cr_expect(eq(int, check(), TN_ECORRUPT));
+}
+
 Test(sums, survive_a_shared_session)
 {
     tn_store *store;
