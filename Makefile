@@ -9,6 +9,8 @@ libdir  = $(prefix)/lib
 # Seconds one test program may take.
 LIMIT   = 300
 
+LIBS    = -llz4
+
 # CI set: a warning is an error, and no rule may be skipped.
 FLAGS   = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes \
           -Wpointer-arith -Wwrite-strings -fPIC -fvisibility=hidden -pthread \
@@ -75,7 +77,7 @@ demo: all			## see it work on the files of this machine
 deps:				## install what is missing to build and check
 	@.ci/deps gcc libcriterion-dev liblz4-dev libxxhash-dev pkg-config
 deps-ci:			## what .ci/run needs besides
-	@.ci/deps g++ clang clang-format-14
+	@.ci/deps g++ clang clang-format-14 lz4
 deps-fuzz:			## what fuzz needs besides
 	@.ci/deps clang libclang-rt-14-dev
 deps-bench:			## the peers that bench compares with
@@ -128,28 +130,28 @@ $B/helper.a: $(HELPER_O) | $(DEPS)
 	$(call say,ar    $@)rm -f $@ && ar rcs $@ $^
 $B/libtenon.so: $(LIB_O)
 	$(call say,link  $@)$(CC) $(CFLAGS) -shared -Wl,-soname,$(SONAME) $^ \
-	  -o $@.$(VERSION) -pthread
+	  -o $@.$(VERSION) -pthread $(LIBS)
 	@ln -sf libtenon.so.$(VERSION) $B/$(SONAME)
 	@ln -sf $(SONAME) $@
 
 $B/tenon: $(TOOL_O) $B/libtenon.a
-	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(LIBS)
 $B/tests/unit/%: $B/tests/unit/%.o $B/helper.a $B/internal.a
-	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -lcriterion -pthread
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -lcriterion -pthread $(LIBS)
 $B/tests/scenario/%: $B/tests/scenario/%.o $B/helper.a $B/libtenon.a
-	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(LIBS)
 
 $B/tests/crash/%: $B/tests/crash/%.o $B/tests/crash/disk.o \
                   $B/tests/crash/ground.o $B/tests/crash/workload.o \
                   $B/internal.a
-	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(WRAP)
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(WRAP) $(LIBS)
 # FUZZER is what calls a target: a fuzzer, or the program that runs it over its
 # corpus.
 FUZZER   = $B/fuzz/replay.o
 $B/fuzz/%: $B/fuzz/%.o $(addprefix $B/fuzz/,packed.o place.o replay.o seal.o use.o) \
            $B/helper.a $B/internal.a
 	$(call say,link  $@)$(CC) $(CFLAGS) $(filter-out %/replay.o,$^) $(FUZZER) \
-	  -o $@ -pthread
+	  -o $@ -pthread $(LIBS)
 $B/fuzz/seeds: FUZZER =
 # The library's allocations pass by the test.
 $B/tests/crash/refuse: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc

@@ -38,6 +38,7 @@
 #include "tenon/check.h"   /* verify a store */
 #include "tenon/dump.h"    /* every layer of a store in words */
 #include "tenon/show.h"    /* names as people may see them */
+#include "tenon/image.h"   /* snapshots: write, restore, verify */
 #include "tenon/lock.h"    /* locks on files */
 
 #ifdef __cplusplus

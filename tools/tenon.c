@@ -20,8 +20,9 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &cmd_create, &cmd_info, &cmd_ls,    &cmd_put,  &cmd_get,  &cmd_rm,
-    &cmd_load,   &cmd_save, &cmd_check, &cmd_dump, &cmd_grow, &cmd_shrink,
+    &cmd_create, &cmd_info,   &cmd_ls,       &cmd_put,    &cmd_get,
+    &cmd_rm,     &cmd_load,   &cmd_save,     &cmd_check,  &cmd_dump,
+    &cmd_grow,   &cmd_shrink, &cmd_snapshot, &cmd_verify, &cmd_restore,
 };
 
 static const struct command *find_command(const char *name)
@@ -37,7 +38,7 @@ static void help(FILE *f)
     fprintf(f, "Usage: tenon COMMAND [OPTION]... ARGUMENT...\n"
                "Keep objects under names in a file.\n\nCommands:\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-        fprintf(f, "  %-7s %-18s %s\n", commands[i]->name, commands[i]->args,
+        fprintf(f, "  %-8s %-18s %s\n", commands[i]->name, commands[i]->args,
                 commands[i]->brief);
     fprintf(f, "\n'tenon COMMAND --help' has the options of a command and an "
                "example;\n'tenon --version' shows the version.\n"

@@ -32,6 +32,7 @@ struct command {
 
 extern const struct command cmd_create, cmd_info, cmd_ls, cmd_put, cmd_get,
     cmd_rm, cmd_load, cmd_save, cmd_check, cmd_grow, cmd_shrink, cmd_dump;
+extern const struct command cmd_snapshot, cmd_verify, cmd_restore;
 
 /* --- Command lines ------------------------------------------------------- */
 
@@ -54,6 +55,8 @@ enum {
     OPTION_TYPES,
     OPTION_QUICK,
     OPTION_FULL,
+    OPTION_SINCE,
+    OPTION_BASE,
 };
 
 /* Every command's table of long options ends with this. */

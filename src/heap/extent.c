@@ -313,24 +313,61 @@ static void wipe(void *start, size_t size)
     }
 }
 
+/* What of the block at off, whose header is word, is neither used nor needed by
+ * the heap: from *start, *size bytes. */
+static void find_idle(const struct heap *h, uint64_t off, uint64_t word,
+                      uint64_t *start, uint64_t *size)
+{
+    uint64_t head = 0, tail = word_size(word) - HEAP_OVERHEAD;
+
+    if (word_state(word) == BLOCK_QUICK) {
+        head = sizeof(uint64_t); /* of its links, the first */
+    } else if (word_state(word) == BLOCK_FREE) {
+        head = h->tables != 0 && word_size(word) >= HEAP_BINNED
+                   ? sizeof(struct rb_node)
+                   : sizeof(struct block_links);
+        tail -= HEAP_OVERHEAD;
+    } else {
+        tail = 0;
+    }
+    *start = off + head;
+    *size = tail - head;
+}
+
+uint64_t heap_next_idle(const struct heap *h, uint64_t off, uint64_t *start,
+                        uint64_t *size)
+{
+    uint64_t word, next = h->first;
+
+    *start = *size = 0;
+    if (off != 0) {
+        word = word_load(h, off);
+        next = off + word_size(word);
+    }
+    if (!word_may_be_at(h, next))
+        return HEAP_BROKEN;
+    word = word_load(h, next);
+    if (!block_is_sound(h, next, word))
+        return HEAP_BROKEN;
+    if (next == h->end) {
+        *start = next;
+        *size = h->size - next;
+        return 0;
+    }
+    find_idle(h, next, word, start, size);
+    return next;
+}
+
 void heap_zero_free(struct heap *h)
 {
-    uint64_t sequence = change_begin(h), off, word, links;
+    uint64_t sequence = change_begin(h), off = 0, start, size;
 
     chain_flush(h);
-    for (off = h->first; off != h->end; off += word_size(word)) {
-        word = word_load(h, off);
-        if (!block_is_sound(h, off, word))
-            break;
-        if (word_state(word) != BLOCK_FREE)
-            continue;
-        links = h->tables != 0 && word_size(word) >= HEAP_BINNED
-                    ? sizeof(struct rb_node)
-                    : sizeof(struct block_links);
-        wipe((char *)heap_at(h, off) + links,
-             word_size(word) - links - 2 * HEAP_OVERHEAD);
-    }
-    wipe(heap_at(h, h->end), h->size - h->end);
+    do {
+        off = heap_next_idle(h, off, &start, &size);
+        if (size != 0)
+            wipe(heap_at(h, start), size);
+    } while (off != 0 && off != HEAP_BROKEN);
     change_end(h, sequence);
     HEAP_DEEP_CHECK(h);
 }

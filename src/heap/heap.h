@@ -133,6 +133,14 @@ tn_status heap_rebuild(struct heap *h);
 uint64_t heap_next_block(const struct heap *h, uint64_t off, void **p,
                          enum block_state *state, size_t *usable);
 
+/* Walk all blocks in the same way for the bytes that nobody needs, which are
+ * those that heap_zero_free() overwrites and may be taken as zeros: size bytes
+ * at *start, which may be 0.  The last call, at the end of the heap, returns 0
+ * and may still find some.  HEAP_BROKEN: the chain is. */
+#define HEAP_BROKEN UINT64_MAX
+uint64_t heap_next_idle(const struct heap *h, uint64_t off, uint64_t *start,
+                        uint64_t *size);
+
 /* A number that changes with every change of the heap; odd while one is under
  * way, so that whoever takes the lock from a dead owner knows. */
 uint64_t heap_sequence(const struct heap *h);

@@ -18,6 +18,7 @@
 #include "store/sums.h"
 #include "store/superblock.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void note_sizes(struct superblock *sb, const struct segment *base)
@@ -104,13 +105,12 @@ static tn_status seal(tn_store *made)
     return status;
 }
 
-static tn_status save(tn_store *made, const tn_segment *seg, mode_t mode)
+/* The new file, complete but for superblock, state and name. */
+static tn_status write_copy(tn_store *made, const tn_segment *seg, mode_t mode)
 {
     struct superblock *sb = &made->superblock;
-    tn_status status = superblock_new_uuid(sb);
+    tn_status status = superblock_new_commit(sb);
 
-    if (status == TN_OK)
-        status = superblock_new_commit(sb);
     if (status == TN_OK)
         status = file_create_unnamed(&made->file, made->path,
                                      mode != 0 ? mode : STORE_DEFAULT_MODE);
@@ -118,10 +118,19 @@ static tn_status save(tn_store *made, const tn_segment *seg, mode_t mode)
         status = write_locked(made, seg);
     if (status == TN_OK && needs_settling(seg))
         status = settle(made);
-    else if (status == TN_OK && seg->base->sums != 0)
+    if (status == TN_OK && seg->base->sums != 0)
         status = seal(made);
+    return status;
+}
+
+static tn_status save(tn_store *made, const tn_segment *seg, mode_t mode)
+{
+    tn_status status = superblock_new_uuid(&made->superblock);
+
     if (status == TN_OK)
-        status = store_complete(&made->file, sb);
+        status = write_copy(made, seg, mode);
+    if (status == TN_OK)
+        status = store_complete(&made->file, &made->superblock);
     file_close(&made->file);
     return status;
 }
@@ -162,4 +171,36 @@ TN_API tn_status tn_store_save(tn_store *store, const char *path,
     if (store->access == TN_DURABLE)
         return save_commit(&made, store, mode);
     return save(&made, &store->segment, mode);
+}
+
+/* --- A copy without a name ------------------------------------------------ */
+
+tn_status store_copy(tn_store **out, tn_store *store, const char *path)
+{
+    tn_store *made = calloc(1, sizeof(*made));
+    tn_status status;
+
+    if (made == NULL)
+        return error_set(TN_ENOMEM, "%s: no memory for a handle", path);
+    made->path = (char *)path;
+    made->access = TN_READ_ONLY;
+    made->file = (struct file)FILE_CLOSED;
+    made->superblock = store->superblock;
+    status = write_copy(made, &store->segment, 0600);
+    if (status == TN_OK)
+        status = superblock_write(&made->file, &made->superblock);
+    if (status == TN_OK)
+        status = store_map(made, REGION_READ, NULL, false);
+    if (status == TN_OK)
+        *out = made;
+    else
+        store_copy_close(made);
+    return status;
+}
+
+void store_copy_close(tn_store *copy)
+{
+    region_unmap(&copy->region);
+    file_close(&copy->file);
+    free(copy);
 }

@@ -50,6 +50,12 @@ tn_status store_map_only(tn_store *store, enum region_access access,
                          const tn_options *options);
 tn_status store_check_header(tn_store *store, const tn_segment *view);
 
+/* A copy of the segment of store as it is now, in a file without a name in the
+ * directory of path: a committed state of its own, mapped for reading only.  It
+ * is the same store, one commit further. */
+tn_status store_copy(tn_store **out, tn_store *store, const char *path);
+void store_copy_close(tn_store *copy);
+
 /* TN_EINVAL: no handle, or one of the parent of this process. */
 tn_status store_usable(const tn_store *store);
 

@@ -34,9 +34,7 @@ enum {
     THREADS_FROM = 4096, /* pages that are worth starting threads for */
 };
 
-/* Where the block is and how many whole pages it has; false: there is none, or
- * nothing that could be one. */
-static bool find_block(const tn_segment *view, uint64_t *first, uint64_t *pages)
+bool sums_find(const tn_segment *view, uint64_t *first, uint64_t *pages)
 {
     const struct heap *h = segment_heap(view);
     uint64_t off = view->base->sums;
@@ -54,7 +52,7 @@ bool sums_are_on(const tn_segment *view, uint64_t page)
 {
     uint64_t first, pages;
 
-    return find_block(view, &first, &pages) && page >= first &&
+    return sums_find(view, &first, &pages) && page >= first &&
            page - first < pages;
 }
 
@@ -82,7 +80,7 @@ bool sums_suffice(const tn_segment *view, uint64_t pages)
 {
     uint64_t first, block_pages;
 
-    return find_block(view, &first, &block_pages) &&
+    return sums_find(view, &first, &block_pages) &&
            words_for(block_pages) >= pages;
 }
 
@@ -94,7 +92,7 @@ void sums_drop(tn_segment *view)
     uint64_t first, pages;
     struct heap *h = segment_heap(view);
 
-    if (find_block(view, &first, &pages)) {
+    if (sums_find(view, &first, &pages)) {
         memset(heap_at(h, view->base->sums), 0, pages * STORE_PAGE);
         heap_free(h, heap_at(h, view->base->sums));
     }
@@ -132,7 +130,7 @@ uint64_t *sums_compute(const tn_segment *view, uint64_t pages, size_t *words)
 {
     uint64_t first, block_pages, *sums;
 
-    if (!find_block(view, &first, &block_pages))
+    if (!sums_find(view, &first, &block_pages))
         return NULL;
     *words = words_for(block_pages);
     sums = calloc(*words, sizeof(*sums));
@@ -197,7 +195,7 @@ bool sums_audit_prepare(struct sums_audit *audit, const tn_segment *view,
     audit->view = view;
     audit->pages = pages_of(view);
     pthread_mutex_init(&audit->lock, NULL);
-    if (find_block(view, &audit->first, &audit->block_pages) &&
+    if (sums_find(view, &audit->first, &audit->block_pages) &&
         words_for(audit->block_pages) >= audit->pages)
         return true;
     report->layer = "page sums";

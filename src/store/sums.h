@@ -10,6 +10,10 @@
 
 #include <pthread.h>
 
+/* Which pages of the file the sums lie on, and how many; false: there are none,
+ * or nothing that could be some. */
+bool sums_find(const tn_segment *view, uint64_t *first, uint64_t *pages);
+
 /* Is there a sum for this page of the file?  Not for the first page, whose
  * sectors have other guards, nor for the pages of the sums themselves. */
 bool sums_cover(const tn_segment *view, uint64_t page);

@@ -14,7 +14,7 @@ malloc = $(CC) -DPEER_HEADER='<$1>' -DPEER_MALLOC=$2malloc -DPEER_FREE=$2free
 boost  = $(CXX) -std=c++17 -DPEER_INDEX=$1_index
 
 $(TENON_BENCH): %: %.o $B/libtenon.a
-	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(LIBS)
 
 $(PEERS:%=$B/tests/bench/%): $(wildcard tests/bench/*.h) tests/bench/peers.mk
 $B/tests/bench/glibc: tests/bench/peer_malloc.c

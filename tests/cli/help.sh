@@ -1,8 +1,10 @@
 # Help and version everywhere, and a hint where the call makes no sense.
 
-commands='create info ls put get rm load save check dump grow shrink'
+commands='create info ls put get rm load save check dump grow shrink
+          snapshot verify restore'
 version=$("$TENON" --version)
-[ "$("$TENON" --help | grep -c '^  [a-z]')" -eq 12 ] || die 'commands listed'
+set -- $commands
+[ "$("$TENON" --help | grep -c '^  [a-z]')" -eq $# ] || die 'commands listed'
 
 for command in $commands; do
     "$TENON" $command --help >help 2>err || die "$command --help failed"
