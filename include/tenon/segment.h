@@ -66,6 +66,15 @@ typedef enum tn_page_sums {
     TN_SUMS_OFF = 1,     /* none are kept; those that are there are dropped */
 } tn_page_sums;
 
+/* Help to find mistakes of the program; they cost time. */
+enum {
+    TN_DEBUG_GUARD = 1, /* the write view can be written from tn_begin() until
+                           tn_commit() begins, and not before or after: who
+                           does gets a SIGSEGV where he does it */
+    TN_DEBUG_HINTS = 2, /* tn_commit() of a TN_HINTED transaction compares all
+                           pages, and is TN_EINVAL if one was not named */
+};
+
 /* In grow_step: the segment never grows by itself. */
 #define TN_NO_GROWTH SIZE_MAX
 
@@ -88,6 +97,7 @@ typedef struct tn_options {
                             as TENON_TRACKER in the environment says ("scan"
                             ...), else the best way that works here */
     tn_page_sums page_sums; /* durable stores: a checksum of each page */
+    unsigned debug;         /* durable stores: TN_DEBUG_ flags, ORed */
     int lock_timeout_ms;    /* how long opening waits for another opener, in
                             milliseconds; default 10000, -1: for ever */
 } tn_options;

@@ -119,6 +119,21 @@ TN_API tn_status tn_begin_timed(tn_store *store,
                                 const struct timespec *deadline,
                                 tn_segment **view);
 
+/* The same with flags.  TN_HINTED: the transaction promises to name each range
+ * that it stores to with tn_touch(), before or after; then tn_commit() need not
+ * search for what changed, which takes longer the more of the store is in
+ * memory.  What the library itself stores (allocation, names) it knows, and a
+ * transaction in which it did is searched all the same.  What was not named may
+ * be missing in this commit, and appear in a later one: TN_DEBUG_HINTS finds
+ * out. */
+enum { TN_HINTED = 1 };
+TN_API tn_status tn_begin_with(tn_store *store, unsigned flags,
+                               tn_segment **view);
+
+/* Name size bytes at p in a write view; elsewhere, and in a transaction without
+ * TN_HINTED, it does nothing.  TN_EINVAL: they are not in the segment. */
+TN_API tn_status tn_touch(tn_segment *view, const void *p, size_t size);
+
 /* Make everything that was stored since tn_begin() part of the store, at once
  * and on disk, and end the transaction.  Nobody may store through the view
  * meanwhile.
@@ -130,7 +145,8 @@ TN_API tn_status tn_begin_timed(tn_store *store,
  *   TN_EIO     a write or sync failed.  Whether the commit took place is known
  *              when the store has been opened again; until then this handle
  *              only reads
- *   TN_EINVAL  no transaction is open */
+ *   TN_EINVAL  no transaction is open; or with TN_DEBUG_HINTS, something was
+ *              stored to that was not named, which is still open then */
 TN_API tn_status tn_commit(tn_store *store);
 
 /* The same with flags.  TN_NO_SYNC: do not wait for the disk; the commit can

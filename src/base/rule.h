@@ -48,6 +48,7 @@ enum rule {
     RULE_OTHERSLOT,   /* adopting writes both slots */
     RULE_MARKSYNC,    /* a settler looks for records beyond the mark */
     RULE_NONCE,       /* commits of one number differ */
+    RULE_HINTED,      /* the library's stores are searched for in any case */
     RULE_RUN,         /* every run of bytes that differ is recorded */
     RULE_COMPARE,     /* every page that is found is compared */
     RULE_SUM,         /* every changed page's sum is renewed */

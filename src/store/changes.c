@@ -109,6 +109,21 @@ static tn_status compare_page(tn_store *store, uint64_t page)
                            : status;
 }
 
+/* By search, unless they were named. */
+static tn_status find_pages(tn_store *store, uint64_t pages)
+{
+    struct durable *d = store->durable;
+    tn_status status = TN_OK;
+
+    if (!hints_suffice(store, last_commit(d)))
+        return dirty_find(&d->dirty, pages, last_commit(d));
+    if ((d->debug & TN_DEBUG_HINTS) != 0)
+        status = hints_check(store, pages, last_commit(d));
+    return status == TN_OK ? dirty_take_named(&d->dirty, pages, d->hints.runs,
+                                              d->hints.count)
+                           : status;
+}
+
 static tn_status add_pages(tn_store *store)
 {
     struct durable *d = store->durable;
@@ -117,7 +132,7 @@ static tn_status add_pages(tn_store *store)
 
     d->changed_count = 0;
     if (status == TN_OK)
-        status = dirty_find(&d->dirty, pages, last_commit(d));
+        status = find_pages(store, pages);
     for (size_t i = 0; status == TN_OK && i < d->dirty.count; i++) {
         const struct page_run *run = &d->dirty.runs[i];
 

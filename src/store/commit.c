@@ -221,6 +221,8 @@ static tn_status commit(tn_store *store, unsigned flags)
     if (status == TN_OK)
         status = secure_live(store);
     if (status == TN_OK)
+        status = transaction_guard(store, false);
+    if (status == TN_OK)
         status = write_record(store, size, &sb, &any);
     if (status != TN_OK)
         return status;
@@ -265,6 +267,8 @@ TN_API tn_status tn_commit_with(tn_store *store, unsigned flags)
         apply_poison(store, false, status);
     if (status == TN_OK || d->poisoned)
         end(store);
+    else
+        (void)transaction_guard(store, true);
     return status;
 }
 

@@ -230,6 +230,7 @@ static tn_status find(struct dirty *d, uint64_t pages,
                       const struct region *from)
 {
     d->pages = pages;
+    d->named = false;
     if (d->way == TN_TRACKER_TRACK)
         return find_written(d);
     d->count = 0;
@@ -271,7 +272,8 @@ static void check_found(const struct dirty *d, const struct region *commit)
 
 static void check_settled(const struct dirty *d)
 {
-    check_equal(d, d->r, 0, d->pages);
+    if (!d->named)
+        check_equal(d, d->r, 0, d->pages);
 }
 #else
 static void check_found(const struct dirty *d, const struct region *commit)
@@ -294,6 +296,22 @@ tn_status dirty_find(struct dirty *d, uint64_t pages,
     if (status == TN_OK)
         check_found(d, commit);
     return status;
+}
+
+tn_status dirty_take_named(struct dirty *d, uint64_t pages,
+                           const struct page_run *runs, size_t count)
+{
+    tn_status status = reserve(d, count);
+
+    if (status != TN_OK)
+        return status;
+    d->pages = pages;
+    d->named = true;
+    for (size_t i = 0; i < count; i++)
+        d->runs[d->count++] = runs[i];
+    if (d->count > 1)
+        unite(d);
+    return TN_OK;
 }
 
 /* --- Giving back ---------------------------------------------------------- */

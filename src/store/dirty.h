@@ -46,6 +46,7 @@ struct dirty {
     struct page_run *runs;  /* what dirty_find() found, ascending, disjoint */
     size_t count, capacity;
     uint64_t pages; /* that the last search was told to look at */
+    bool named;     /* the last ones were named and not searched for */
     bool doubt;     /* track: a search failed and may have lost pages */
 
     /* Is this a page that commits change in the file and not through w, as they
@@ -78,6 +79,11 @@ void dirty_close(struct dirty *d);
  * the call can be made again. */
 tn_status dirty_find(struct dirty *d, uint64_t pages,
                      const struct region *commit);
+
+/* The same without a search: the caller knows that no others than these, and
+ * those that were not settled yet, can differ. */
+tn_status dirty_take_named(struct dirty *d, uint64_t pages,
+                           const struct page_run *runs, size_t count);
 
 /* The file has caught up: it and w agree about every page, those aside
  * excepted, which show the file after this if they were found.  d->runs is

@@ -55,6 +55,7 @@ tn_status durable_make_handle(tn_store *store, const tn_options *options)
     d->patience_ms = options != NULL && options->lock_timeout_ms > 0
                          ? options->lock_timeout_ms
                          : DEFAULT_PATIENCE_MS;
+    d->debug = options != NULL ? options->debug : 0;
     d->no_sums = options != NULL && options->page_sums == TN_SUMS_OFF;
     d->boot = superblock_boot(&store->file);
     store->durable = d;
@@ -84,6 +85,7 @@ void durable_free_handle(tn_store *store)
         return;
     dirty_close(&d->dirty);
     free(d->changed);
+    free(d->hints.runs);
     overlay_free(d->image);
     journal_close(&d->journal);
     journal_close(&d->reader);
@@ -107,6 +109,11 @@ static tn_status extend_durable(void *arg, size_t size)
     if (!store->durable->open)
         return error_set(TN_EINVAL, "%s: no transaction is open", store->path);
     return store_extend_file(store, size);
+}
+
+tn_store *durable_store_of(const tn_segment *view)
+{
+    return view->extend == extend_durable ? view->extend_arg : NULL;
 }
 
 static tn_status map_views(tn_store *store, const tn_options *options)
@@ -429,6 +436,8 @@ static tn_status open_entered(tn_store *store, bool first,
             first ? open_first(store, state, options, path) : join(store, path);
     if (status == TN_OK)
         status = open_tracker(store, options);
+    if (status == TN_OK)
+        status = transaction_guard(store, false);
     free(path);
     return status;
 }

@@ -28,6 +28,14 @@ struct overlay {
     struct overlay *next;
 };
 
+/* What the open transaction has named (hints.c). */
+struct hints {
+    bool on;   /* it was begun with TN_HINTED */
+    bool lost; /* there was no memory for a name */
+    struct page_run *runs;
+    size_t count, capacity;
+};
+
 struct durable {
     /* L1: who may write, among the threads of this handle; in front of WL. */
     pthread_mutex_t turn_lock;
@@ -53,6 +61,7 @@ struct durable {
     struct journal journal;
     struct journal_place settled; /* a place to look for others from */
     struct dirty dirty;
+    struct hints hints;
     uint64_t *changed; /* pages whose sums the commit must renew */
     size_t changed_count, changed_capacity;
     struct commit_id stands_for; /* which commit W is */
@@ -62,6 +71,7 @@ struct durable {
     uint64_t journal_limit; /* bytes that J may be extended to */
     int patience_ms;        /* how long to wait for readers when J is full */
     bool no_sums;           /* an option */
+    unsigned debug;         /* another: TN_DEBUG_... */
     bool fresh_sums;        /* W has a block for them that was never written */
     bool open;              /* a transaction is */
     bool live;              /* this handle synced LIVE itself (C2) */
@@ -137,6 +147,17 @@ tn_status changes_any(tn_store *store, bool *any);
 tn_status changes_add(tn_store *store, uint64_t size, struct superblock *sb,
                       bool *any);
 
+/* --- hints.c -------------------------------------------------------------- */
+
+void hints_begin(struct durable *d, bool hinted);
+
+/* Are the pages named all that can differ from this, the last commit? */
+bool hints_suffice(const tn_store *store, const struct region *commit);
+
+/* TN_EINVAL: one differs that was not named. */
+tn_status hints_check(tn_store *store, uint64_t pages,
+                      const struct region *commit);
+
 /* --- transaction.c -------------------------------------------------------- */
 
 /* L1 and WL.  until NULL: wait for ever. */
@@ -149,6 +170,9 @@ tn_status durable_usable(const tn_store *store);
 /* Make W the image of the last commit, whatever it held (B4, R1). */
 tn_status transaction_refresh(tn_store *store);
 
+/* TN_DEBUG_GUARD: may the program store through W? */
+tn_status transaction_guard(tn_store *store, bool writable);
+
 /* Pages of W that may have been stored to: those that the file has. */
 tn_status transaction_pages(const tn_store *store, uint64_t *pages);
 
@@ -157,6 +181,9 @@ tn_status transaction_pages(const tn_store *store, uint64_t *pages);
 tn_status durable_open(tn_store *store, unsigned flags,
                        const tn_options *options, const struct timespec *until);
 tn_status durable_close(tn_store *store);
+
+/* The store whose write view this is, or NULL. */
+tn_store *durable_store_of(const tn_segment *view);
 
 /* Is a transaction open, or a view that tn_read_begin() gave? */
 bool durable_has_views(const tn_store *store);

@@ -177,8 +177,15 @@ static tn_status make_current(tn_store *store)
     return TN_OK;
 }
 
+tn_status transaction_guard(tn_store *store, bool writable)
+{
+    if ((store->durable->debug & TN_DEBUG_GUARD) == 0)
+        return TN_OK;
+    return region_protect(&store->region, 0, store->region.size, writable);
+}
+
 static tn_status begin(tn_store *store, bool wait, const struct timespec *until,
-                       tn_segment **view)
+                       bool hinted, tn_segment **view)
 {
     tn_status status = durable_usable(store);
 
@@ -186,13 +193,16 @@ static tn_status begin(tn_store *store, bool wait, const struct timespec *until,
         status = turn_take(store, wait, until);
     if (status != TN_OK)
         return status;
-    status = make_current(store);
+    status = transaction_guard(store, true);
+    if (status == TN_OK)
+        status = make_current(store);
     if (status == TN_OK)
         status = durable_usable(store); /* poisoned while we waited? */
     if (status != TN_OK) {
         turn_give(store);
         return status;
     }
+    hints_begin(store->durable, hinted);
     store->durable->open = true;
     *view = &store->segment;
     return TN_OK;
@@ -200,19 +210,28 @@ static tn_status begin(tn_store *store, bool wait, const struct timespec *until,
 
 TN_API tn_status tn_begin(tn_store *store, tn_segment **view)
 {
-    return begin(store, true, NULL, view);
+    return begin(store, true, NULL, false, view);
 }
 
 TN_API tn_status tn_try_begin(tn_store *store, tn_segment **view)
 {
-    return begin(store, false, NULL, view);
+    return begin(store, false, NULL, false, view);
 }
 
 TN_API tn_status tn_begin_timed(tn_store *store,
                                 const struct timespec *deadline,
                                 tn_segment **view)
 {
-    return begin(store, true, deadline, view);
+    return begin(store, true, deadline, false, view);
+}
+
+TN_API tn_status tn_begin_with(tn_store *store, unsigned flags,
+                               tn_segment **view)
+{
+    if ((flags & ~(unsigned)TN_HINTED) != 0)
+        return error_set(TN_EINVAL, "%s: flags %#x are not known", store->path,
+                         flags);
+    return begin(store, true, NULL, (flags & TN_HINTED) != 0, view);
 }
 
 /* --- Roll back ------------------------------------------------------------ */
@@ -227,6 +246,7 @@ TN_API tn_status tn_rollback(tn_store *store)
     status = transaction_refresh(store); /* R1 */
     if (status != TN_OK)
         d->stands_for = (struct commit_id){0}; /* the next begin tries again */
+    (void)transaction_guard(store, false);
     d->open = false;
     turn_give(store);
     return status;

@@ -6,7 +6,8 @@
  *
  * KEPT is "names", where each object has one and every transaction finds it, or
  * "array" (what it is if nothing is said), where all are one object.  Options
- * are "nosums", and the ways to find changed pages by their names.
+ * are "nosums", "hints" (each transaction names what it stores to), and the
+ * ways to find changed pages by their names.
  *
  * recover: a process commits until the journal holds MB megabytes of records
  * that the file does not, and is killed.  "open" is how long the next opener
@@ -27,7 +28,7 @@ enum { NAME = 16, OBJECTS = 100000, PAGES = 1000 };
 #define MB ((size_t)1 << 20)
 
 static tn_options options;
-static bool by_name;
+static bool by_name, hinted;
 static tn_store *store;
 static tn_segment *reading;         /* in a transaction that changes nothing */
 static struct commit_object *array; /* in the view of writers */
@@ -145,10 +146,13 @@ static void change_objects(const struct commit_change *change, unsigned flags)
     tn_segment *segment;
 
     end_reading();
-    succeed(tn_begin(store, &segment));
-    for (uint32_t k = 0; k < change->count; k++)
-        commit_fill(object_of(segment, change->which[k]), change->which[k],
-                    change->version);
+    succeed(tn_begin_with(store, hinted ? TN_HINTED : 0, &segment));
+    for (uint32_t k = 0; k < change->count; k++) {
+        struct commit_object *object = object_of(segment, change->which[k]);
+
+        succeed(tn_touch(segment, object, sizeof(*object)));
+        commit_fill(object, change->which[k], change->version);
+    }
     succeed(tn_commit_with(store, flags));
 }
 
@@ -250,6 +254,8 @@ static void read_options(int argc, char **argv)
     for (int a = 2; a < argc; a++) {
         if (strcmp(argv[a], "names") == 0)
             by_name = true;
+        if (strcmp(argv[a], "hints") == 0)
+            hinted = true;
         if (strcmp(argv[a], "nosums") == 0)
             options.page_sums = TN_SUMS_OFF;
         for (int way = TN_TRACKER_AUTO; way <= TN_TRACKER_TRACK; way++)

@@ -399,7 +399,8 @@ static void only(uint64_t digest)
 
 static void open_handle(int i, const char *path)
 {
-    tn_options options = {.journal_size = 65536, .lock_timeout_ms = 1};
+    tn_options options = {
+        .journal_size = 65536, .debug = TN_DEBUG_HINTS, .lock_timeout_ms = 1};
     tn_status status = tn_store_open(&handles[i], path, TN_DURABLE, &options);
 
     if (status != TN_OK && failing == 0)
@@ -440,6 +441,13 @@ static void restart(const char *path)
     failing = fault_rate;
 }
 
+/* As a transaction must that was begun with TN_HINTED. */
+static void store_byte(tn_segment *w, char *p, char byte)
+{
+    tn_touch(w, p, 1);
+    *p = byte;
+}
+
 static void change_object(tn_segment *w, size_t i)
 {
     char name[16], *bytes;
@@ -453,7 +461,7 @@ static void change_object(tn_segment *w, size_t i)
         tn_destroy(w, name, TN_BYTES);
     else
         for (size_t n = 1 + below(20); n > 0; n--)
-            bytes[below(size)] = (char)random_next();
+            store_byte(w, &bytes[below(size)], (char)random_next());
 }
 
 static void write_something(int i, const char *path)
@@ -461,7 +469,8 @@ static void write_something(int i, const char *path)
     unsigned flags = below(3) == 0 ? TN_NO_SYNC : 0;
     tn_segment *w;
     uint64_t digest;
-    tn_status status = tn_begin(handles[i], &w);
+    tn_status status =
+        tn_begin_with(handles[i], below(2) == 0 ? TN_HINTED : 0, &w);
 
     if (status != TN_OK) {
         restart(path);

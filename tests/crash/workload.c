@@ -159,7 +159,10 @@ static bool refused(const char *who, const char *what, tn_status status)
 
 static bool open_handle(int i)
 {
-    tn_options options = {.journal_size = 65536, .lock_timeout_ms = 1};
+    tn_options options = {.journal_size = 65536,
+                          .debug = TN_DEBUG_HINTS |
+                                   (seed % 2 != 0 ? TN_DEBUG_GUARD : 0),
+                          .lock_timeout_ms = 1};
     unsigned access = i == WORK_READER ? TN_READ_ONLY : TN_DURABLE;
     struct handle *h = &handles[i];
     tn_store *store = NULL;
@@ -245,6 +248,13 @@ void work_begin(const char *path, uint64_t s)
 
 /* --- Steps ---------------------------------------------------------------- */
 
+/* As a transaction must that was begun with TN_HINTED. */
+static void store_byte(tn_segment *w, char *p, char byte)
+{
+    tn_touch(w, p, 1);
+    *p = byte;
+}
+
 static void change_object(tn_segment *w, size_t i)
 {
     char name[16], *bytes;
@@ -258,7 +268,7 @@ static void change_object(tn_segment *w, size_t i)
         tn_destroy(w, name, TN_BYTES);
     else
         for (size_t n = 1 + below(20); n > 0; n--)
-            bytes[below(size)] = (char)below(256);
+            store_byte(w, &bytes[below(size)], (char)below(256));
 }
 
 static bool commit(int i, tn_segment *w)
@@ -291,7 +301,9 @@ static bool write_something(int i)
 {
     tn_segment *w;
 
-    if (refused(names[i], "it cannot write", tn_begin(handles[i].store, &w)))
+    if (refused(
+            names[i], "it cannot write",
+            tn_begin_with(handles[i].store, below(2) == 0 ? TN_HINTED : 0, &w)))
         return true;
     work_judge(w, names[i], work->tail_owner == i);
     for (size_t n = 1 + below(4); n > 0; n--)
