@@ -26,7 +26,7 @@ UNIT     = $(patsubst %.c,$B/%,$(sort $(wildcard tests/unit/test_*.c)))
 CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse)
 SCENARIO = $(patsubst %.c,$B/%,$(sort $(wildcard tests/scenario/*.c)))
 FUZZ     = $(addprefix $B/fuzz/fuzz_,open ops)
-TENON_BENCH = $(addprefix $B/tests/bench/,tenon tenon_commit)
+TENON_BENCH = $(patsubst %.c,$B/%,$(sort $(wildcard tests/bench/tenon*.c)))
 
 TRACKERS = $(addprefix $B/tests/trackers/,scan pagemap compare track)
 

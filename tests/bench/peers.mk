@@ -3,14 +3,15 @@
 # A peer whose package is missing is left out, and said to be.
 
 PEERS  = glibc mimalloc jemalloc lmdb boost_iset boost_flat_map boost_map \
-         boost_hash boost_shared bare lmdb_commit sqlite
-BENCH  = $(TENON_BENCH) $(addprefix $B/tests/bench/,$(PEERS))
+         boost_hash boost_shared boost_memory bare lmdb_commit sqlite
+BENCH  = $(TENON_BENCH) $(addprefix $B/tests/bench/,$(PEERS) traces/made)
 
 # $(call peer,PACKAGE,COMMAND)
 peer   = @mkdir -p $(@D); if .ci/deps -t $1; \
          then echo '  bench $(@F)'; $2 -O2 -g -DNDEBUG $< -o $@ $3; \
          else echo '$(@F) is left out: $1 is not there ("make deps-bench")'; fi
-malloc = $(CC) -DPEER_HEADER='<$1>' -DPEER_MALLOC=$2malloc -DPEER_FREE=$2free
+malloc = $(CC) -D_GNU_SOURCE -DPEER_HEADER='<$1>' -DPEER_MALLOC=$2malloc \
+         -DPEER_REALLOC=$2realloc -DPEER_FREE=$2free
 boost  = $(CXX) -std=c++17 -DPEER_INDEX=$1_index
 
 $(TENON_BENCH): %: %.o $B/libtenon.a
@@ -41,3 +42,12 @@ $B/tests/bench/boost_hash: tests/bench/peer_boost.cpp
 	$(call peer,libboost-dev,$(call boost,iunordered_set))
 $B/tests/bench/boost_shared: tests/bench/peer_boost.cpp
 	$(call peer,libboost-dev,$(call boost,iset) -DPEER_SHARED,-pthread)
+$B/tests/bench/boost_memory: tests/bench/peer_boost_memory.cpp
+	$(call peer,libboost-dev,$(call boost,iset))
+
+# What real programs on this machine allocate, recorded once.
+$B/tests/bench/record.so: tests/bench/record.c tests/bench/trace.h
+	@mkdir -p $(@D)
+	$(call say,link  $@)$(CC) -O2 -D_GNU_SOURCE -shared -fPIC $< -o $@ -pthread
+$B/tests/bench/traces/made: $B/tests/bench/record.so tests/bench/record.sh
+	$(call say,trace $(@D))tests/bench/record.sh $< $(@D) && touch $@

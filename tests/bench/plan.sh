@@ -20,6 +20,7 @@ plan()
     plan_names 100k 100000 1 - - - - - 30
     #          size    n     LMDB: ordered hash  Boost: iset ordered hash
     plan_names 1M 1000000 1 3 6 1.4 4.5 4 -
+    plan_memory
     plan_commit
 }
 
@@ -71,6 +72,34 @@ plan_names()
           run names-$1-shared boost boost_shared names $2 $3"
     for metric in find create destroy; do
         echo "row names-$1-shared $metric tenon boost -"
+    done
+}
+
+# What is resident does not depend on how busy the machine is, so once is enough.
+plan_memory()
+{
+    for trace in gcc git perl python sqlite; do
+        memory "memory-$trace" peak "<=1" replay "$programs/traces/$trace.trace"
+    done
+    for size in 8 24 64 100 1000; do
+        memory "memory-object-$size" bytes - object $size
+    done
+    memory memory-fragment peak - fragment
+    echo "row memory-fragment file tenon boost -
+          row memory-fragment split tenon boost -"
+}
+
+# memory WORKLOAD METRIC GOAL ARGUMENTS...; the goal is that against Boost.
+memory()
+{
+    workload=$1 metric=$2 goal=$3
+    shift 3
+    echo "once $workload tenon tenon_memory $*
+          once $workload boost boost_memory $*
+          row $workload $metric tenon boost $goal"
+    for peer in mimalloc jemalloc glibc; do
+        echo "once $workload $peer $peer $*
+              row $workload $metric tenon $peer -"
     done
 }
 
