@@ -92,7 +92,7 @@ static inline void *memory_array(size_t count, size_t size)
     return p;
 }
 
-/* --- Pieces ---------------------------------------------------------------- */
+/* --- Pieces --------------------------------------------------------------- */
 
 static inline void memory_verify(const struct memory_piece *piece)
 {
@@ -137,7 +137,7 @@ static inline void memory_resize(struct memory_piece *piece, uint32_t size)
     piece->size = size;
 }
 
-/* --- replay ---------------------------------------------------------------- */
+/* --- replay --------------------------------------------------------------- */
 
 static inline struct trace_event *memory_load(const char *path, size_t *n)
 {
@@ -202,7 +202,7 @@ static inline void memory_replay(const char *path)
     bench_print_in("kB", "live", gauge.most_live / 1024);
 }
 
-/* --- object ---------------------------------------------------------------- */
+/* --- object --------------------------------------------------------------- */
 
 static inline void memory_object(uint32_t size)
 {
@@ -220,7 +220,7 @@ static inline void memory_object(uint32_t size)
         memory_drop(&pieces[i]);
 }
 
-/* --- fragment -------------------------------------------------------------- */
+/* --- fragment ------------------------------------------------------------- */
 
 enum { FRAGMENT_PHASES = 24, FRAGMENT_PIECES = 1 << 20 };
 #define FRAGMENT_LIVE ((double)(64 << 20)) /* bytes that are kept alive */
