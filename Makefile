@@ -156,6 +156,13 @@ $B/fuzz/seeds: FUZZER =
 # The library's allocations pass by the test.
 $B/tests/crash/refuse: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
+# The page around the data of a map, as one string.
+$B/tools/map_page.h: tools/map.html
+	@mkdir -p $(@D)
+	$(call say,page  $@)sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+$B/tools/map_html.o: $B/tools/map_page.h
+$B/tools/map_html.o: FLAGS += -I$B/tools
+
 $B/src/%.o: FLAGS += -Isrc
 # Criterion's str takes no const.
 $B/tests/%.o: FLAGS += -Isrc -Itests -Wno-write-strings

@@ -8,6 +8,7 @@
  *   text.c     names and numbers, for people and as JSON
  *   source.c   a file's bytes into an object      (put, load)
  *   target.c   an object's bytes into a file      (get, save)
+ *   map.c      what lies where, and three ways to draw it
  *   progress.c the line that shows that something goes on
  *
  * SPDX-License-Identifier: BSD-2-Clause
@@ -20,9 +21,9 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &cmd_create, &cmd_info,   &cmd_ls,       &cmd_put,    &cmd_get,
-    &cmd_rm,     &cmd_load,   &cmd_save,     &cmd_check,  &cmd_dump,
-    &cmd_grow,   &cmd_shrink, &cmd_snapshot, &cmd_verify, &cmd_restore,
+    &cmd_create, &cmd_info,     &cmd_ls,     &cmd_put,     &cmd_get, &cmd_rm,
+    &cmd_load,   &cmd_save,     &cmd_check,  &cmd_dump,    &cmd_map, &cmd_grow,
+    &cmd_shrink, &cmd_snapshot, &cmd_verify, &cmd_restore,
 };
 
 static const struct command *find_command(const char *name)

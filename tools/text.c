@@ -113,16 +113,19 @@ void json_name(FILE *f, const char *key, const char *bytes, size_t n)
     }
 }
 
-void json_text(FILE *f, const char *bytes)
+void json_bytes(FILE *f, const char *bytes, size_t n)
 {
-    size_t n = strlen(bytes);
-
     fputc('"', f);
     if (is_utf8(bytes, n))
         json_characters(f, bytes, n);
     else
         json_escaped(f, bytes, n);
     fputc('"', f);
+}
+
+void json_text(FILE *f, const char *bytes)
+{
+    json_bytes(f, bytes, strlen(bytes));
 }
 
 /* --- Numbers and words --------------------------------------------------- */

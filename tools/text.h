@@ -30,7 +30,8 @@ size_t text_width(const char *bytes, size_t n);
 /* Write "key": "bytes", and if they are not UTF-8 also "key_escaped": true. */
 void json_name(FILE *f, const char *key, const char *bytes, size_t n);
 
-/* Write bytes as a string, in visible form if they are not UTF-8. */
+/* Write bytes as a string, in escaped form if they are not UTF-8. */
+void json_bytes(FILE *f, const char *bytes, size_t n);
 void json_text(FILE *f, const char *bytes);
 
 /* Write n and, from 1 KiB on, about how much that is: 65536 (64.0 KiB). */

@@ -31,7 +31,8 @@ struct command {
 };
 
 extern const struct command cmd_create, cmd_info, cmd_ls, cmd_put, cmd_get,
-    cmd_rm, cmd_load, cmd_save, cmd_check, cmd_grow, cmd_shrink, cmd_dump;
+    cmd_rm, cmd_load, cmd_save, cmd_check, cmd_grow, cmd_shrink, cmd_dump,
+    cmd_map;
 extern const struct command cmd_snapshot, cmd_verify, cmd_restore;
 
 /* --- Command lines ------------------------------------------------------- */
@@ -57,6 +58,9 @@ enum {
     OPTION_FULL,
     OPTION_SINCE,
     OPTION_BASE,
+    OPTION_SVG,
+    OPTION_HTML,
+    OPTION_COLOR,
 };
 
 /* Every command's table of long options ends with this. */

@@ -393,6 +393,46 @@ TN_API tn_status tn_iter_open(const tn_segment *seg, tn_kind kind,
 TN_API bool tn_iter_next(tn_iter *iter, tn_object *out);
 TN_API void tn_iter_close(tn_iter *iter);
 
+/* --- Blocks --------------------------------------------------------------- */
+
+/* What a piece of a segment is used for. */
+typedef enum tn_use {
+    TN_USE_FREE = 0,
+    TN_USE_WAITING = 1,  /* free too, not merged with its neighbours yet */
+    TN_USE_RAW = 2,      /* what tn_alloc() and its kin gave */
+    TN_USE_OBJECT = 3,   /* a complete object */
+    TN_USE_BUILDING = 4, /* one that is being made or destroyed */
+    TN_USE_INDEX = 5,    /* memory of the name indexes */
+    TN_USE_TYPE = 6,     /* the description of a type */
+    TN_USE_OWN = 7,      /* headers, the heap's tables, the end */
+    TN_USE_SUMS = 8,     /* page sums of a store */
+} tn_use;
+
+typedef struct tn_block {
+    uint64_t offset;  /* where it begins, bytes from the segment's start */
+    size_t bytes;     /* all of it, its header included */
+    tn_handle handle; /* of its first byte that can be used; 0: of none */
+    tn_use use;
+    tn_object object; /* TN_USE_OBJECT; address NULL: there is none to be
+                         made out, for the block is damaged */
+} tn_block;
+
+/* Called with each block, which is valid during the call only.  Another result
+ * than TN_OK ends the walk. */
+typedef tn_status tn_visit_fn(void *arg, const tn_block *block);
+
+/* Call visit for every piece of the segment in order of address: each begins
+ * where the one before ends, and together they are all of it.  The locks are
+ * held meanwhile, so visit must not allocate, construct, find or destroy in a
+ * shared store.  A read-only view of a store in shared use cannot be held
+ * still: there an object may have changed since the walk was begun.
+ *
+ *   TN_ECORRUPT  the chain of blocks is damaged; those before were visited
+ *   TN_EBUSY     a read-only view, and others change the heap all the time
+ *   TN_ENOMEM    no memory
+ *   other        what visit returned */
+TN_API tn_status tn_walk(const tn_segment *seg, tn_visit_fn *visit, void *arg);
+
 /* --- Atomic sections ----------------------------------------------------- */
 
 /* Run f while nobody else creates, finds or destroys named and unique objects,
