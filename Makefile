@@ -25,7 +25,7 @@ HELPER_O = $(patsubst %.c,$B/%.o,$(sort $(wildcard tests/lib/*.c)))
 UNIT     = $(patsubst %.c,$B/%,$(sort $(wildcard tests/unit/test_*.c)))
 CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse)
 SCENARIO = $(patsubst %.c,$B/%,$(sort $(wildcard tests/scenario/*.c)))
-FUZZ     = $(addprefix $B/fuzz/fuzz_,open ops)
+FUZZ     = $(patsubst %.c,$B/%,$(sort $(wildcard fuzz/fuzz_*.c)))
 TENON_BENCH = $(patsubst %.c,$B/%,$(sort $(wildcard tests/bench/tenon*.c)))
 
 TRACKERS = $(addprefix $B/tests/trackers/,scan pagemap compare track)

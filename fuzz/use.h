@@ -22,6 +22,10 @@ void use_change(tn_segment *seg);
  * behind must pass a check.  Returns what opening answered. */
 tn_status use_store(const char *path, unsigned flags);
 
+/* Check the file and then do that: what the check finds sound must open, and
+ * what it finds unsafe must not. */
+void use_file(const char *path, unsigned flags);
+
 /* What these open stores with: small, and not patient. */
 extern const tn_options use_options;
 

@@ -225,6 +225,23 @@ static tn_status match_clean(tn_store *store)
         j, (struct commit_id){sb->commit_number, sb->commit_nonce});
 }
 
+/* O5: in the boot that a writer died in, the marks still tell how far J was on
+ * disk.  What is missing of it was damaged, and not cut off by the death. */
+static tn_status match_marks(const tn_store *store)
+{
+    const struct durable *d = store->durable;
+    const struct marks *m = d->marks;
+
+    if (m->synced <= d->journal.end.number || m->boot != d->boot ||
+        m->boot == STORE_BOOT_UNKNOWN ||
+        m->journal != file_identity(&d->journal.file))
+        return TN_OK;
+    return error_set(TN_ECORRUPT,
+                     "%s: the journal ends with commit %" PRIu64
+                     ", and commit %" PRIu64 " had been on disk",
+                     store->path, d->journal.end.number, m->synced);
+}
+
 static tn_status make_anew(tn_store *store, const char *path,
                            const tn_options *options)
 {
@@ -288,7 +305,10 @@ static tn_status understand_journal(tn_store *store, uint64_t state,
         status = check_length(store);
     if (status != TN_OK)
         return status;
-    return state == STORE_CLEAN ? match_clean(store) : match(store);
+    if (state == STORE_CLEAN)
+        return match_clean(store);
+    status = match(store);
+    return status == TN_OK ? match_marks(store) : status;
 }
 
 /* --- Opening -------------------------------------------------------------- */

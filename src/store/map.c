@@ -16,6 +16,7 @@
 #include "os/clock.h"
 #include "store/store.h"
 #include "store/sums.h"
+#include "store/superblock.h"
 
 #include <inttypes.h>
 
@@ -24,7 +25,15 @@ enum {
     BETWEEN_LOOKS = 1000 * 1000, /* nanoseconds */
 };
 
-/* One look: the file's size first, then what says that it needs as much. */
+/* The superblock of the commit that a view shows. */
+static const struct superblock *superblock_of(const tn_segment *view)
+{
+    return (const struct superblock *)((const char *)view->base -
+                                       STORE_SEGMENT_OFF);
+}
+
+/* One look: the file's size first, then what says that it needs as much.  The
+ * superblock of a view may come from a journal. */
 tn_status store_check_header(tn_store *store, const tn_segment *view)
 {
     uint64_t size;
@@ -41,6 +50,12 @@ tn_status store_check_header(tn_store *store, const tn_segment *view)
     if (size < STORE_SEGMENT_OFF)
         return error_set(TN_ESIZE, "%s: the file has been cut off",
                          store->path);
+    if (store->held_commit && superblock_of(view)->file_size > size)
+        return error_set(TN_ESIZE,
+                         "%s: the file has %" PRIu64
+                         " bytes, but the store has %" PRIu64
+                         ": it has been cut off",
+                         store->path, size, superblock_of(view)->file_size);
     if (view == &store->segment && store->access != TN_DURABLE)
         store->backed = size; /* still one thread's: it is being opened */
     status = segment_verify(view->base, size - STORE_SEGMENT_OFF);
@@ -118,10 +133,13 @@ tn_status store_compare(const tn_store *store)
 
 void store_check_superblock(const tn_segment *view, struct report *report)
 {
-    const char *file = (const char *)view->base - STORE_SEGMENT_OFF;
+    const struct superblock *sb = superblock_of(view);
 
     report->layer = "superblock";
-    if (!agree((const struct superblock *)file, view->base))
+    if (!superblock_is_sealed(sb))
+        report_add(report, "B6", 0, NULL,
+                   "the superblock is damaged: its checksum is wrong");
+    else if (!agree(sb, view->base))
         report_add(report, "B6", 0, NULL,
                    "the superblock and the segment's header contradict each "
                    "other");

@@ -86,8 +86,8 @@ tn_status store_judge_state(const tn_store *store, uint64_t state,
 /* Does the segment's header agree with the superblock of a clean store? */
 tn_status store_compare(const tn_store *store);
 
-/* Report a view of a commit whose own superblock and header do not agree (B6).
- */
+/* Report a view of a commit whose own superblock is damaged, or not that of the
+ * segment's header (B6). */
 void store_check_superblock(const tn_segment *view, struct report *report);
 
 /* Run the checker over a view, which nobody changes. */

@@ -6,13 +6,17 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <tenon.h>
 
+#include "base/digest.h"
+#include "lib/child.h"
 #include "lib/faults.h"
+#include "lib/stores.h"
 #include "lib/tmpdir.h"
 
 #define OK(call)         cr_assert(eq(int, call, TN_OK), "%s", tn_errmsg())
@@ -214,4 +218,92 @@ Test(durable, any_number_of_handles_in_one_process)
         OK(tn_read_end(stores[i], view));
         OK(tn_store_close(stores[i]));
     }
+}
+
+/* The reader keeps the commits out of the file. */
+static int commit_behind_a_reader(struct child *parent, void *arg)
+{
+    const tn_segment *view;
+    tn_store *store;
+
+    (void)arg;
+    if (tn_store_open(&store, "s", TN_DURABLE | TN_CREATE, &small) != TN_OK ||
+        tn_read_begin(store, &view) != TN_OK)
+        return 1;
+    commit_one(store, "first");
+    commit_one(store, "second");
+    child_tell(parent);
+    child_await(parent);
+    return 0;
+}
+
+/* The offset of the last record, which is the second. */
+static uint64_t last_record(void)
+{
+    struct journal_record first;
+    uint64_t end;
+
+    stores_read("s-journal", &first, sizeof(first), JOURNAL_RECORDS_OFF);
+    end = JOURNAL_RECORDS_OFF + first.bytes;
+    return (end + STORE_SECTOR - 1) / STORE_SECTOR * STORE_SECTOR;
+}
+
+/* After another boot nobody could tell it from a commit that never was. */
+Test(durable, commits_damaged_in_the_journal_of_a_killed_writer_are_missed)
+{
+    struct child c;
+    tn_store *store;
+    uint64_t at;
+    char byte;
+
+    child_start(&c, commit_behind_a_reader, NULL);
+    cr_assert(child_await(&c));
+    child_kill(&c);
+    at = last_record() + 100;
+    stores_read("s-journal", &byte, 1, at);
+    byte ^= 4;
+    stores_write("s-journal", &byte, 1, at);
+    IS(tn_store_open(&store, "s", TN_DURABLE, &small), TN_ECORRUPT);
+
+    byte ^= 4;
+    stores_write("s-journal", &byte, 1, at);
+    store = open_with(0, &small);
+    OK(tn_store_close(store));
+    IS(tn_check_file("s", NULL, NULL, NULL), TN_OK);
+}
+
+/* Let the superblock that a record holds, as one run of its last bytes, claim
+ * a file of this size. */
+static void forge_size(uint64_t off, uint64_t size)
+{
+    static char record[65536];
+    struct journal_record *head = (struct journal_record *)record;
+    uint64_t first = offsetof(struct superblock, file_size), at;
+    struct superblock sb;
+
+    stores_read("s-journal", record, sizeof(*head), off);
+    stores_read("s-journal", record, head->bytes, off);
+    at = head->bytes - (sizeof(sb) - first); /* the run is the last */
+    stores_superblock("s", &sb);
+    memcpy((char *)&sb + first, record + at, sizeof(sb) - first);
+    sb.file_size = size;
+    sb.digest = digest64(&sb, offsetof(struct superblock, digest));
+    memcpy(record + at, (char *)&sb + first, sizeof(sb) - first);
+    head->digest = digest64(&head->salt, head->bytes - sizeof(head->digest));
+    stores_write("s-journal", record, head->bytes, off);
+}
+
+/* Behind the end of the file there is no memory to look at. */
+Test(durable, views_of_a_journal_that_claims_a_longer_file_are_refused)
+{
+    struct child c;
+    tn_store *store;
+
+    child_start(&c, commit_behind_a_reader, NULL);
+    cr_assert(child_await(&c));
+    child_kill(&c);
+    forge_size(last_record(), UINT64_C(1) << 30);
+    IS(tn_check_file("s", NULL, NULL, NULL), TN_ESIZE);
+    IS(tn_store_open(&store, "s", TN_READ_ONLY, NULL), TN_ESIZE);
+    IS(tn_store_open(&store, "s", TN_PRIVATE, NULL), TN_ESIZE);
 }
