@@ -23,7 +23,7 @@ LIB_O    = $(patsubst %.c,$B/%.o,$(sort $(wildcard src/*/*.c)))
 TOOL_O   = $(patsubst %.c,$B/%.o,$(sort $(wildcard tools/*.c)))
 HELPER_O = $(patsubst %.c,$B/%.o,$(sort $(wildcard tests/lib/*.c)))
 UNIT     = $(patsubst %.c,$B/%,$(sort $(wildcard tests/unit/test_*.c)))
-CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse)
+CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse bits)
 SCENARIO = $(patsubst %.c,$B/%,$(sort $(wildcard tests/scenario/*.c)))
 FUZZ     = $(patsubst %.c,$B/%,$(sort $(wildcard fuzz/fuzz_*.c)))
 TENON_BENCH = $(patsubst %.c,$B/%,$(sort $(wildcard tests/bench/tenon*.c)))
@@ -60,11 +60,12 @@ tsan:				## the tests with threads, under ThreadSanitizer
 	@$(MAKE) programs B=build/tsan CFLAGS='-g -O1 -fsanitize=thread -Wno-tsan'
 	@B=build/tsan tests/tsan.sh
 
-crash: $(CRASH)			## power cuts, kills and refusals at length; rules
+crash: $(CRASH)			## power cuts, kills, refusals, flips at length; rules
 	$B/tests/crash/power --all --images 1000000
 	$B/tests/crash/kill --all --points 20000
 	$B/tests/crash/bank --kills 5000
 	$B/tests/crash/refuse --runs 20000
+	$B/tests/crash/bits --all
 	tests/crash/rules.sh
 
 fuzz:				## look for inputs that break it; T=600: seconds each
@@ -144,7 +145,9 @@ $B/tests/scenario/%: $B/tests/scenario/%.o $B/helper.a $B/libtenon.a
 $B/tests/crash/%: $B/tests/crash/%.o $B/tests/crash/disk.o \
                   $B/tests/crash/ground.o $B/tests/crash/workload.o \
                   $B/internal.a
-	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(WRAP) $(LIBS)
+	$(call say,link  $@)$(CC) $(CFLAGS) $(filter %.o,$^) \
+	  $(filter %.a,$^) -o $@ -pthread $(WRAP) $(LIBS)
+$B/tests/crash/bits: $B/tests/crash/exhibit.o
 # FUZZER is what calls a target: a fuzzer, or the program that runs it over its
 # corpus.
 FUZZER   = $B/fuzz/replay.o

@@ -163,6 +163,10 @@ static const struct advice table[] = {
      "A bit of the page sums changed.  No object is affected, but the disk or "
      "memory may not be sound.",
      repair},
+    {"P3",
+     "The first sector is older than the rest, as after a write that never "
+     "reached the disk.  Objects are not affected.",
+     "Commit something: that writes it anew."},
     {"Z1",
      "Free memory is not zero as it was left by trim.  No object is affected, "
      "but something wrote where nothing should.",

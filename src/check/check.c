@@ -263,6 +263,8 @@ static tn_status refuse(struct check *c, const char *path, tn_status status)
     parts = check_parts(c, path);
     if (parts == TN_EJOURNAL) /* O3 or O5 says it all */
         return parts;
+    if (parts == TN_OK && status == TN_ECORRUPT && c->report.findings != 0)
+        return error_set(status, "%s", why); /* and so does this */
     c->report.layer = "superblock";
     report_add(&c->report, "B1", 0, NULL, "%s", why);
     return error_set(status, "%s", why);

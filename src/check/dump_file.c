@@ -132,16 +132,16 @@ static void print_marks(struct dump *d, const struct file *f, const char *page)
     memcpy(&marks, page + STORE_MARKS_OFF, sizeof(marks));
     dump_heading(d, "marks, at %d of the file: what is true of the page cache",
                  STORE_MARKS_OFF);
-    dump_field(d, "boot", "%016" PRIx64 ", %s\n", marks.boot,
-               word_for_boot(f, marks.boot));
+    dump_field(d, "boot", "%012" PRIx64 ", %s\n", mark_value(marks.boot),
+               word_for_boot(f, mark_value(marks.boot)));
     dump_field(d, "synced", "%" PRIu64 ", the last commit on disk\n",
-               marks.synced);
+               mark_value(marks.synced));
     dump_field(d, "applied", "%" PRIu64 ", the last commit in this file\n",
-               marks.applied);
+               mark_value(marks.applied));
     dump_field(d, "generation", "%" PRIu64 ", of the journal\n",
-               marks.generation);
-    dump_field(d, "journal", "%016" PRIx64 ", which file it is\n",
-               marks.journal);
+               mark_value(marks.generation));
+    dump_field(d, "journal", "%012" PRIx64 ", which file it is\n",
+               mark_value(marks.journal));
 }
 
 static void print_rest(struct dump *d, const char *page)

@@ -43,13 +43,17 @@ struct half {
 static tn_status read_half(const struct file *f, struct half *half)
 {
     uint64_t boot = superblock_boot(f);
+    uint64_t *words = (uint64_t *)&half->marks;
     tn_status status = superblock_read(f, false, &half->sb, &half->state);
 
     if (status == TN_OK)
         status =
             file_read(f, &half->marks, sizeof(half->marks), STORE_MARKS_OFF);
-    half->here = half->marks.synced != 0 && half->marks.boot == boot &&
+    half->here = half->marks.synced != 0 &&
+                 half->marks.boot == mark_seal(boot) &&
                  boot != STORE_BOOT_UNKNOWN;
+    for (size_t i = 0; i < sizeof(half->marks) / sizeof(*words); i++)
+        words[i] = mark_value(words[i]);
     return status;
 }
 
@@ -89,22 +93,6 @@ static tn_status judge_spare(struct journal *j, const char *path,
 
 /* --- O5 ------------------------------------------------------------------ */
 
-/* Is this commit one that the journal's records pass by? */
-static tn_status is_on_path(struct journal *j, const struct superblock *sb,
-                            bool *found)
-{
-    struct journal_place place = journal_start(j);
-    tn_status status = TN_OK;
-
-    for (;;) {
-        *found = place.number == sb->commit_number &&
-                 place.nonce == sb->commit_nonce;
-        if (*found || place.number == j->end.number || status != TN_OK)
-            return status;
-        status = journal_read(j, &place);
-    }
-}
-
 static tn_status check_path(struct journal *j, const char *path,
                             const struct half *half, struct report *report)
 {
@@ -113,7 +101,9 @@ static tn_status check_path(struct journal *j, const char *path,
 
     if (half->state == STORE_CLEAN && !records)
         return TN_OK;
-    status = is_on_path(j, &half->sb, &found);
+    status = journal_passes(
+        j, (struct commit_id){half->sb.commit_number, half->sb.commit_nonce},
+        &found);
     if (status == TN_ECORRUPT) { /* has been reported as such */
         report_add(report, "J3", j->end.off, NULL,
                    "a record of the journal is damaged");

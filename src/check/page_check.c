@@ -5,7 +5,7 @@
  *        0  superblock           B1  it can be opened: its checksum is right
  *      512  state word           B2  it is one of the three
  *      520  zero                 B3  all that nothing is kept in is zero
- *     1024  marks                B4  they are all there, or none is
+ *     1024  marks                B4  each is whole; all are there, or none
  *     1064  zero                 B3
  *     4096  segment              B6  its header is as the superblock says; of
  *           ...                      a commit (store_check_superblock())
@@ -50,17 +50,28 @@ static void check_state(uint64_t state, struct report *report)
 static void check_marks(uint64_t state, const struct marks *m,
                         struct report *report)
 {
+    const uint64_t *words = (const uint64_t *)m;
     bool journal = m->synced != 0 && m->generation != 0 && m->journal != 0;
     bool none = m->synced == 0 && m->applied == 0 && m->generation == 0 &&
                 m->journal == 0;
 
-    if (none || (state != STORE_SHARED && journal && m->applied <= m->synced))
+    for (size_t i = 0; i < sizeof(*m) / sizeof(*words); i++) {
+        if (mark_is_whole(words[i]))
+            continue;
+        report_add(report, "B4", STORE_MARKS_OFF + i * sizeof(*words), NULL,
+                   "this mark, %016" PRIx64 ", does not fit its own check",
+                   words[i]);
+        return;
+    }
+    if (none || (state != STORE_SHARED && journal &&
+                 mark_value(m->applied) <= mark_value(m->synced)))
         return;
     report_add(report, "B4", STORE_MARKS_OFF, NULL,
-               "the marks contradict each other: boot %016" PRIx64
-               ", synced %" PRIu64 ", applied %" PRIu64 ", generation %" PRIu64
-               ", journal %016" PRIx64,
-               m->boot, m->synced, m->applied, m->generation, m->journal);
+               "the marks contradict each other: synced %" PRIu64
+               ", applied %" PRIu64 ", generation %" PRIu64
+               ", journal %012" PRIx64,
+               mark_value(m->synced), mark_value(m->applied),
+               mark_value(m->generation), mark_value(m->journal));
 }
 
 tn_status page_check(const struct file *f, struct report *report)

@@ -240,7 +240,9 @@ static tn_status renew_sums(const struct source *source, uint64_t number,
     if (renewed != 0)
         clear_all(source, &piece);
     for (uint64_t i = 0; i < pages; i++) {
-        if (first + i == 0 || is_on_sums(source, first + i))
+        if (first + i == 0)
+            sums[i] = sums_of_superblock(&source->sb);
+        else if (is_on_sums(source, first + i))
             sums[i] = 0;
         else if (piece.wiped >> i & 1)
             sums[i] = source->sum_of_zeros;

@@ -282,6 +282,16 @@ static tn_status add_superblock(tn_store *store, const struct superblock *sb)
                        (const char *)sb + start, sizeof(*sb) - start);
 }
 
+static tn_status add_superblock_sum(tn_store *store,
+                                    const struct superblock *sb)
+{
+    uint64_t sum = sums_of_superblock(sb);
+
+    if (store->segment.base->sums == 0 || !RULE(SUM))
+        return TN_OK;
+    return add_some_sums(store, 0, &sum, 1);
+}
+
 /* --- All of it ------------------------------------------------------------ */
 
 tn_status changes_any(tn_store *store, bool *any)
@@ -307,5 +317,7 @@ tn_status changes_add(tn_store *store, uint64_t size, struct superblock *sb,
     status = add_sums(store, size);
     if (status == TN_OK)
         status = next_superblock(store, size, sb);
-    return status == TN_OK ? add_superblock(store, sb) : status;
+    if (status == TN_OK)
+        status = add_superblock(store, sb);
+    return status == TN_OK ? add_superblock_sum(store, sb) : status;
 }

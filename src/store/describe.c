@@ -75,9 +75,11 @@ static tn_status count_pending(const tn_store *store, uint64_t state,
 
     if (status != TN_OK)
         return status;
-    if (marks.synced != 0 && marks.boot == boot && boot != STORE_BOOT_UNKNOWN) {
-        base = marks.applied > base ? marks.applied : base;
-        end = marks.synced;
+    if (marks.synced != 0 && marks.boot == mark_seal(boot) &&
+        boot != STORE_BOOT_UNKNOWN) {
+        base =
+            mark_value(marks.applied) > base ? mark_value(marks.applied) : base;
+        end = mark_value(marks.synced);
     } else if (state == STORE_CLEAN) {
         end = base;
     }

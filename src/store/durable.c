@@ -182,18 +182,11 @@ static tn_status match(tn_store *store)
     struct durable *d = store->durable;
     struct journal *j = &d->journal;
     const struct superblock *sb = &store->superblock;
-    struct journal_place place = journal_start(j);
-    tn_status status = TN_OK;
+    bool passes;
+    tn_status status = journal_passes(
+        j, (struct commit_id){sb->commit_number, sb->commit_nonce}, &passes);
 
-    for (;;) {
-        if (place.number == sb->commit_number &&
-            place.nonce == sb->commit_nonce)
-            return TN_OK;
-        if (status != TN_OK || place.number >= j->end.number)
-            break;
-        status = journal_read(j, &place);
-    }
-    if (status != TN_OK)
+    if (status != TN_OK || passes)
         return status;
     return error_set(TN_EJOURNAL,
                      "%s: the store and its journal do not belong together: "
@@ -325,7 +318,7 @@ static void set_marks(tn_store *store)
     mark_store(&d->marks->applied,
                records ? j->header.base_number - 1 : j->end.number);
     mark_store(&d->marks->generation, j->header.generation);
-    mark_store(&d->marks->journal, file_identity(&j->file));
+    mark_store(&d->marks->journal, journal_identity(j));
     mark_store(&d->marks->boot, d->boot);
 }
 
@@ -378,7 +371,7 @@ static tn_status join(tn_store *store, const char *path)
     if (status == TN_OK)
         status = journal_read_header(&d->journal, store->superblock.uuid);
     if (status == TN_OK &&
-        mark_load(&d->marks->journal) != file_identity(&d->journal.file))
+        mark_load(&d->marks->journal) != journal_identity(&d->journal))
         status = TN_ENOENT;
     if (status == TN_ENOENT)
         return error_set(TN_EJOURNAL,

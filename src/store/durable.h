@@ -82,12 +82,12 @@ struct durable {
 /* The marks, one word at a time. */
 static inline uint64_t mark_load(const uint64_t *mark)
 {
-    return __atomic_load_n(mark, __ATOMIC_ACQUIRE);
+    return mark_value(__atomic_load_n(mark, __ATOMIC_ACQUIRE));
 }
 
 static inline void mark_store(uint64_t *mark, uint64_t value)
 {
-    __atomic_store_n(mark, value, __ATOMIC_RELEASE);
+    __atomic_store_n(mark, mark_seal(value), __ATOMIC_RELEASE);
 }
 
 /* --- overlay.c ------------------------------------------------------------ */

@@ -225,6 +225,11 @@ void journal_close(struct journal *j)
     *j = (struct journal)JOURNAL_CLOSED;
 }
 
+uint64_t journal_identity(const struct journal *j)
+{
+    return mark_value(file_identity(&j->file));
+}
+
 /* --- Reading records ------------------------------------------------------ */
 
 static tn_status reserve(struct journal *j, size_t bytes)
@@ -346,6 +351,20 @@ tn_status journal_read(struct journal *j, struct journal_place *place)
                          j->file.path, place->number + 1);
     step(j, place);
     return TN_OK;
+}
+
+tn_status journal_passes(struct journal *j, struct commit_id id, bool *passes)
+{
+    struct journal_place place = journal_start(j);
+    tn_status status = TN_OK;
+
+    for (;;) {
+        *passes = status == TN_OK && place.number == id.number &&
+                  place.nonce == id.nonce;
+        if (*passes || status != TN_OK || place.number >= j->end.number)
+            return status;
+        status = journal_read(j, &place);
+    }
 }
 
 /* Is the record at off, if there is one, proof that the missing one was on

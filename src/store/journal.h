@@ -59,6 +59,13 @@ tn_status journal_create(struct journal *j, const char *path,
 tn_status journal_open(struct journal *j, const char *path, bool writable);
 void journal_close(struct journal *j);
 
+/* What the marks say which file it is. */
+uint64_t journal_identity(const struct journal *j);
+
+/* Is this commit one that the chain from base to end passes by?  TN_ECORRUPT: a
+ * record has changed meanwhile. */
+tn_status journal_passes(struct journal *j, struct commit_id id, bool *passes);
+
 /* J1 of one slot. */
 bool journal_header_is_valid(const struct journal_header *header);
 

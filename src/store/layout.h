@@ -65,15 +65,36 @@ _Static_assert(offsetof(struct superblock, digest) == 504, "superblock");
 #define STORE_LIVE   UINT64_C(0x204556494c4e5431) /* "1TNLIVE " */
 #define STORE_SHARED UINT64_C(0x44524148534e5431) /* "1TNSHARD" */
 
-/* Marks: what is true of the page cache in this boot. */
+/* Marks: what is true of the page cache in this boot.  They change one by one,
+ * so each has its own check: the value is in bits 0-47, and above it stands the
+ * exclusive or of its three 16-bit parts, which every single flip breaks. */
 struct marks {
     uint64_t boot; /* the boot and file they belong to; 0: none */
     uint64_t synced, applied, generation, journal; /* of a journal */
 };
 _Static_assert(sizeof(struct marks) <= STORE_SECTOR, "one sector");
 
+#define MARK_MASK  UINT64_C(0xffffffffffff)
+#define MARK_SHIFT 48
+
+static inline uint64_t mark_value(uint64_t word)
+{
+    return word & MARK_MASK;
+}
+
+static inline uint64_t mark_seal(uint64_t value)
+{
+    value &= MARK_MASK;
+    return value | (value ^ value >> 16 ^ value >> 32) << MARK_SHIFT;
+}
+
+static inline int mark_is_whole(uint64_t word)
+{
+    return word == mark_seal(word);
+}
+
 /* In boot where the machine does not tell its boot. */
-#define STORE_BOOT_UNKNOWN UINT64_MAX
+#define STORE_BOOT_UNKNOWN MARK_MASK
 
 /* --- The journal, FILE-journal --------------------------------------------
  *

@@ -86,10 +86,35 @@ struct pending {
     uint64_t applied, through;
 };
 
+static bool marks_are_whole(const struct marks *marks)
+{
+    const uint64_t *words = (const uint64_t *)marks;
+
+    for (size_t i = 0; i < sizeof(*marks) / sizeof(*words); i++)
+        if (!mark_is_whole(__atomic_load_n(&words[i], __ATOMIC_ACQUIRE)))
+            return false;
+    return true;
+}
+
+/* O5 for a reader: records of another path are not this store's. */
+static tn_status require_path(const tn_store *store, struct journal *j,
+                              const struct superblock *sb)
+{
+    bool passes;
+    tn_status status = journal_passes(
+        j, (struct commit_id){sb->commit_number, sb->commit_nonce}, &passes);
+
+    if (status != TN_OK || passes)
+        return status;
+    return error_set(TN_EJOURNAL,
+                     "%s: the store and its journal do not belong together",
+                     store->path);
+}
+
 /* A shared session leaves marks of this boot with all numbers 0. */
 static bool marks_are_known(const struct durable *d, uint64_t boot)
 {
-    if (mark_load(&d->marks->synced) == 0)
+    if (mark_load(&d->marks->synced) == 0 || !marks_are_whole(d->marks))
         return false;
     return (boot == d->boot && boot != STORE_BOOT_UNKNOWN) ||
            (!RULE(BOOTID) && boot != 0);
@@ -118,6 +143,8 @@ static tn_status find_pending(tn_store *store, uint64_t boot,
     status = get_journal(store);
     if (status == TN_OK)
         status = journal_find_end(&d->reader);
+    if (status == TN_OK)
+        status = require_path(store, &d->reader, &sb);
     if (status == TN_OK && d->reader.end.number != d->reader.header.base_number)
         out->through = d->reader.end.number;
     return status;

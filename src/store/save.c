@@ -101,6 +101,10 @@ static tn_status seal(tn_store *made)
     if (status == TN_OK)
         status =
             sums_seal(&made->segment, made->superblock.file_size / STORE_PAGE);
+    if (status == TN_OK) {
+        superblock_seal(&made->superblock);
+        sums_note_superblock(&made->segment, &made->superblock);
+    }
     region_unmap(&made->region);
     return status;
 }

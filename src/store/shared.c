@@ -355,6 +355,8 @@ static tn_status write_sizes(tn_store *store, uint64_t file_bytes,
 
     sb->file_size = file_bytes;
     sb->segment_size = segment_bytes;
+    superblock_seal(sb);
+    sums_note_superblock(&store->segment, sb);
     status = superblock_write(&store->file, sb);
     if (status != TN_OK)
         return status;

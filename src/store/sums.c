@@ -5,14 +5,16 @@
  *                       | sb  |     |     | sums ... |     |
  *                       +-----+-----+-----+-----+-----+-----+----
  *                               ^     ^                  ^
- *     sums[]          -  |  sum | sum |  -   |  -   |   sum | ...
+ *     sums[]            sb | sum | sum |  -   |  -   |  sum | ...
  *
  * The sums are words in a block of the heap (BLOCK_INDEX, named by the
  * segment's header) that begins and ends on pages, so that no page is partly
  * theirs.  The word of a page is XXH3-64 of its 4096 bytes.
  *
  *   P1  Each covered page has the sum that stands for it.
- *   P2  Words that stand for no covered page are 0.
+ *   P2  Words that stand for no covered page are 0, but the first.
+ *   P3  The first word is the XXH3-64 of the superblock, so that an old one is
+ *       not taken for the one of this commit.
  *
  * Commits renew the sums of the pages they change, in the same record.  A store
  * in shared use changes without them; the last one to close it computes all of
@@ -64,6 +66,11 @@ bool sums_cover(const tn_segment *view, uint64_t page)
 uint64_t sums_of(const void *page)
 {
     return digest64(page, STORE_PAGE);
+}
+
+uint64_t sums_of_superblock(const struct superblock *sb)
+{
+    return digest64(sb, sizeof(*sb));
 }
 
 uint64_t sums_place(const tn_segment *view, uint64_t page)
@@ -142,6 +149,16 @@ uint64_t *sums_compute(const tn_segment *view, uint64_t pages, size_t *words)
     return sums;
 }
 
+void sums_note_superblock(tn_segment *view, const struct superblock *sb)
+{
+    uint64_t *sums;
+
+    if (!sums_suffice(view, 1))
+        return;
+    sums = heap_at(segment_heap(view), view->base->sums);
+    sums[0] = sums_of_superblock(sb);
+}
+
 tn_status sums_seal(tn_segment *seg, uint64_t pages)
 {
     uint64_t *sums;
@@ -162,11 +179,15 @@ tn_status sums_seal(tn_segment *seg, uint64_t pages)
     return TN_OK;
 }
 
+static const struct superblock *superblock_of(const tn_segment *view)
+{
+    return (const struct superblock *)page_at(view, 0);
+}
+
 /* By the superblock of the view itself. */
 static uint64_t pages_of(const tn_segment *view)
 {
-    const struct superblock *sb = (const struct superblock *)page_at(view, 0);
-    uint64_t bytes = sb->file_size;
+    uint64_t bytes = superblock_of(view)->file_size;
 
     if (bytes > view->reach + STORE_SEGMENT_OFF)
         bytes = view->reach + STORE_SEGMENT_OFF;
@@ -264,7 +285,11 @@ void sums_audit_finish(struct sums_audit *audit, struct report *report)
 
     qsort(audit->bad, kept, sizeof(audit->bad[0]), compare_pages);
     report->layer = "page sums";
-    for (uint64_t page = 0; page < words_for(audit->block_pages); page++)
+    if (sums[0] != sums_of_superblock(superblock_of(audit->view)))
+        report_add(report, "P3", audit->view->base->sums, NULL,
+                   "the superblock is not the one of this commit, or its sum "
+                   "has changed");
+    for (uint64_t page = 1; page < words_for(audit->block_pages); page++)
         if (!is_covered(audit, page) && sums[page] != 0)
             report_add(report, "P2",
                        audit->view->base->sums + page * sizeof(*sums), NULL,

@@ -21,8 +21,10 @@ bool sums_cover(const tn_segment *view, uint64_t page);
 /* Is this one of the pages of the sums? */
 bool sums_are_on(const tn_segment *view, uint64_t page);
 
-/* The sum of a page, and where in the file it is kept. */
+/* The sum of a page, and where in the file it is kept.  Of the first page it is
+ * the superblock's, which says nothing of the sectors beside it. */
 uint64_t sums_of(const void *page);
+uint64_t sums_of_superblock(const struct superblock *sb);
 uint64_t sums_place(const tn_segment *view, uint64_t page);
 
 /* Has the view a block with a sum for each page below pages? */
@@ -39,12 +41,16 @@ void sums_drop(tn_segment *view);
  * anew; the caller frees it.  NULL: no memory. */
 uint64_t *sums_compute(const tn_segment *view, uint64_t pages, size_t *words);
 
-/* Put all sums right in memory, where they lie; without room for all pages they
- * are dropped.  Nobody else uses the segment. */
+/* Keep the sum of this sealed superblock in a view that has sums. */
+void sums_note_superblock(tn_segment *view, const struct superblock *sb);
+
+/* Put all sums but the superblock's right in memory, where they lie; without
+ * room for all pages they are dropped.  Nobody else uses the segment. */
 tn_status sums_seal(tn_segment *seg, uint64_t pages);
 
-/* Report each page of a store's view that is not what its sum says (P1), and
- * words behind the last sum that are not zero (P2).  The view is of a commit: a
+/* Report each page of a store's view that is not what its sum says (P1), words
+ * behind the last sum that are not zero (P2), and a superblock that is not the
+ * one of this commit (P3).  The view is of a commit: a
  * store in shared use has no sums that count. */
 void sums_check(const tn_segment *view, struct report *report);
 
@@ -71,7 +77,7 @@ bool sums_audit_prepare(struct sums_audit *audit, const tn_segment *view,
 bool sums_audit_piece(struct sums_audit *audit);
 void *sums_audit_work(void *audit);
 
-/* P2, and sort bad. */
+/* P2 and P3, and sort bad. */
 void sums_audit_finish(struct sums_audit *audit, struct report *report);
 
 /* Report P1 of one page, in which the object of this name (or NULL) lies. */

@@ -88,8 +88,9 @@ static tn_status verify_sizes(const struct file *f, uint64_t size,
                          f->path, size, sb->file_size);
     if (sb->file_size < STORE_SEGMENT_OFF ||
         sb->segment_size > sb->file_size - STORE_SEGMENT_OFF ||
-        sb->max_size < sb->file_size || sb->index < TN_INDEX_ISET ||
-        sb->index > TN_INDEX_NULL || sb->fit > TN_FIT_SEQ)
+        sb->max_size < sb->file_size || sb->commit_number >= MARK_MASK ||
+        sb->index < TN_INDEX_ISET || sb->index > TN_INDEX_NULL ||
+        sb->fit > TN_FIT_SEQ)
         return error_set(TN_ECORRUPT, "%s: the superblock contradicts itself",
                          f->path);
     return TN_OK;
@@ -214,7 +215,7 @@ tn_status superblock_set_state(struct file *f, uint64_t state)
 uint64_t superblock_boot(const struct file *f)
 {
     uint64_t words[] = {region_boot_id(), f->device, f->inode};
-    uint64_t mark = digest64(words, sizeof(words));
+    uint64_t mark = mark_value(digest64(words, sizeof(words)));
 
     if (words[0] == 0)
         return STORE_BOOT_UNKNOWN;
@@ -231,7 +232,8 @@ tn_status superblock_read_mark(const struct file *f, enum store_mark *mark)
         return status;
     if (boot == 0)
         *mark = STORE_MARK_NONE;
-    else if (boot == superblock_boot(f) && boot != STORE_BOOT_UNKNOWN)
+    else if (boot == mark_seal(superblock_boot(f)) &&
+             mark_value(boot) != STORE_BOOT_UNKNOWN)
         *mark = STORE_MARK_HERE;
     else
         *mark = STORE_MARK_ELSEWHERE;
@@ -240,7 +242,7 @@ tn_status superblock_read_mark(const struct file *f, enum store_mark *mark)
 
 static tn_status write_mark(struct file *f, uint64_t boot)
 {
-    struct marks marks = {.boot = boot};
+    struct marks marks = {.boot = mark_seal(boot)};
 
     return file_write(f, &marks, sizeof(marks), STORE_MARKS_OFF);
 }

@@ -104,7 +104,7 @@ static tn_status check_journal(const tn_store *store)
 {
     const struct durable *d = store->durable;
 
-    if (mark_load(&d->marks->journal) == file_identity(&d->journal.file) &&
+    if (mark_load(&d->marks->journal) == journal_identity(&d->journal) &&
         file_has_name(&d->journal.file))
         return TN_OK;
     return error_set(TN_EJOURNAL,

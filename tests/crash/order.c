@@ -477,10 +477,10 @@ static void a_full_disk_ends_nothing(void)
 
 static void make_marks_of_another_boot(void)
 {
-    struct marks marks = {.boot = region_boot_id() ^ 3,
-                          .synced = 99,
-                          .applied = 99,
-                          .generation = 9};
+    struct marks marks = {.boot = mark_seal(region_boot_id() ^ 3),
+                          .synced = mark_seal(99),
+                          .applied = mark_seal(99),
+                          .generation = mark_seal(9)};
     int fd = open("store", O_WRONLY);
 
     CLAIM(pwrite(fd, &marks, sizeof(marks), STORE_MARKS_OFF) == sizeof(marks));

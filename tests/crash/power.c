@@ -157,11 +157,11 @@ static void directory_at(char out[PATH_MAX], size_t depth)
  * that ended. */
 static void spoil_marks(const char *path)
 {
-    struct marks marks = {.boot = region_boot_id() ^ 1,
-                          .synced = below(8),
-                          .applied = below(8),
-                          .generation = below(4),
-                          .journal = random_next()};
+    struct marks marks = {.boot = mark_seal(region_boot_id() ^ 1),
+                          .synced = mark_seal(below(8)),
+                          .applied = mark_seal(below(8)),
+                          .generation = mark_seal(below(4)),
+                          .journal = mark_seal(random_next())};
     int fd = open(path, O_WRONLY);
 
     if (fd < 0)

@@ -151,7 +151,7 @@ Test(check, reports_what_keeps_a_store_from_being_opened)
 {
     static char bytes[STORES_SIZE];
     struct superblock sb;
-    uint64_t boot = 77;
+    uint64_t boot = mark_seal(77);
 
     stores_read("s", bytes, sizeof(bytes), 0);
     stores_put("s", bytes, sizeof(bytes) - 512);
@@ -176,7 +176,7 @@ Test(check, reports_what_keeps_a_store_from_being_opened)
  * came to; the finding does not. */
 Test(check, misses_the_journal_of_a_live_store_in_the_same_words)
 {
-    struct marks none = {0}, here = {.synced = 5, .applied = 4};
+    struct marks none = {0}, here = {.synced = mark_seal(5)};
     struct heard open, closed;
     struct file f;
 
@@ -184,8 +184,9 @@ Test(check, misses_the_journal_of_a_live_store_in_the_same_words)
     stores_write("s", &none, sizeof(none), STORE_MARKS_OFF);
     FAILS(check("s", &open), TN_EJOURNAL);
     OK(file_open(&f, "s", false));
-    here.boot = superblock_boot(&f);
-    here.generation = here.journal = 1;
+    here.boot = mark_seal(superblock_boot(&f));
+    here.applied = mark_seal(4);
+    here.generation = here.journal = mark_seal(1);
     file_close(&f);
     stores_write("s", &here, sizeof(here), STORE_MARKS_OFF);
     FAILS(check("s", &closed), TN_EJOURNAL);
