@@ -172,6 +172,23 @@ TN_API tn_status tn_read_end(tn_store *store, const tn_segment *view);
  * readers hold the file still. */
 TN_API tn_status tn_checkpoint(tn_store *store);
 
+/* Give back to the disk what the store does not use: zero its free memory and
+ * make whole free pages of the file holes, which later commits fill again where
+ * they store.  *given_back (may be NULL) gets the bytes of disk space that are
+ * free now; 0 where the file system makes no holes.
+ *
+ * Durable stores: others may be using the store.  The free memory becomes zero
+ * in transactions of its own, and the holes are made when the journal is empty.
+ * Shared stores: every process stores straight into the file, so that it keeps
+ * its blocks: its free memory is zeroed, and *given_back is 0.
+ *
+ *   TN_EBUSY   readers hold the file still; the memory is zero, but there are
+ *              no holes yet
+ *   TN_EROFS   the store was opened only for reading
+ *   TN_EINVAL  it was opened private, or before a fork
+ *   else       as tn_begin() and tn_commit() */
+TN_API tn_status tn_trim(tn_store *store, uint64_t *given_back);
+
 /* --- Files ---------------------------------------------------------------- */
 
 /* Make the file extra bytes larger, in whole pages; others may have it open

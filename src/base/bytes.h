@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Put a + b or a * b into *sum or *product; false when it does not fit. */
 static inline bool bytes_add(size_t a, size_t b, size_t *sum)
@@ -35,6 +36,14 @@ static inline size_t round_up(size_t n, size_t unit)
 static inline size_t round_down(size_t n, size_t unit)
 {
     return n & ~(unit - 1);
+}
+
+/* Are all n bytes zero?  Most memory that is not shows it at once. */
+static inline bool bytes_are_zero(const void *bytes, size_t n)
+{
+    const char *p = bytes;
+
+    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
 #endif

@@ -52,6 +52,10 @@ enum rule {
     RULE_RUN,         /* every run of bytes that differ is recorded */
     RULE_COMPARE,     /* every page that is found is compared */
     RULE_SUM,         /* every changed page's sum is renewed */
+    RULE_TRIMREC,     /* what is trimmed becomes zero by a commit */
+    RULE_TRIMCKPT,    /* holes are made behind a checkpoint */
+    RULE_HOLES,       /* a hole has blocks before a record stores there */
+    RULE_HOLESYNC,    /* and they are on disk */
 };
 
 #ifdef TN_WITHOUT

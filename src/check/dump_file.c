@@ -291,7 +291,9 @@ static void print_segment_place(struct dump *d, uint64_t off)
 static void print_run(struct dump *d, const struct journal_run *run)
 {
     fprintf(d->out, "    %10" PRIu64 " %8" PRIu64 "  ", run->offset,
-            run->length);
+            run->length & ~JOURNAL_ZEROS);
+    if ((run->length & JOURNAL_ZEROS) != 0)
+        fprintf(d->out, "zeros; ");
     if (run->offset < STORE_SECTOR)
         print_place(d, "superblock", run->offset);
     else if (run->offset < STORE_SEGMENT_OFF)
@@ -304,11 +306,12 @@ static void print_run(struct dump *d, const struct journal_run *run)
 /* J4 of a run; end is the file's size after the commit. */
 static bool run_fits(const struct journal_run *run, uint64_t end)
 {
-    if (run->length == 0 || run->offset > end ||
-        run->length > end - run->offset)
+    uint64_t length = run->length & ~JOURNAL_ZEROS;
+
+    if (length == 0 || run->offset > end || length > end - run->offset)
         return false;
     return run->offset >= STORE_SEGMENT_OFF ||
-           run->offset + run->length <= STORE_SECTOR;
+           run->offset + length <= STORE_SECTOR;
 }
 
 /* False: what should be a run is none. */
@@ -317,6 +320,7 @@ static bool print_runs(struct dump *d, const char *record,
 {
     uint64_t at = sizeof(*head);
     struct journal_run run;
+    bool zeros;
 
     fprintf(d->out, "    %10s %8s  what lies there now\n", "offset", "bytes");
     while (at < head->bytes) {
@@ -324,7 +328,9 @@ static bool print_runs(struct dump *d, const char *record,
             break;
         memcpy(&run, record + at, sizeof(run));
         at += sizeof(run);
-        if (run.length > head->bytes - at || !run_fits(&run, head->file_size)) {
+        zeros = (run.length & JOURNAL_ZEROS) != 0;
+        if ((!zeros && run.length > head->bytes - at) ||
+            !run_fits(&run, head->file_size)) {
             dump_wrong(d,
                        "a run of %" PRIu64 " bytes at %" PRIu64
                        " fits neither record nor store",
@@ -332,7 +338,7 @@ static bool print_runs(struct dump *d, const char *record,
             return false;
         }
         print_run(d, &run);
-        at += round_up(run.length, RUN_UNIT);
+        at += zeros ? 0 : round_up(run.length, RUN_UNIT);
     }
     if (at == head->bytes)
         return true;

@@ -299,18 +299,33 @@ size_t heap_shrink(struct heap *h)
 
 /* --- Wiping -------------------------------------------------------------- */
 
-/* Memory that is zero already is not written to: it may be a hole in a file. */
-static void wipe(void *start, size_t size)
+/* How far a wiping goes. */
+struct wiping {
+    uint64_t from; /* nothing before this is touched */
+    size_t left;   /* bytes that may still be stored to */
+};
+
+/* Memory that is zero already is not written to: it may be a hole in a file.
+ * False: no more may be stored to, and w->from is where to go on. */
+static bool wipe(struct heap *h, uint64_t start, uint64_t end, struct wiping *w)
 {
     enum { PIECE = 4096 };
-    static const char zeros[PIECE];
-    char *p = start;
+    uint64_t off = start > w->from ? start : w->from;
 
-    for (size_t n; size != 0; p += n, size -= n) {
-        n = size < PIECE ? size : PIECE;
-        if (memcmp(p, zeros, n) != 0)
-            memset(p, 0, n);
+    for (uint64_t n; off < end; off += n) {
+        n = PIECE - (uintptr_t)heap_at(h, off) % PIECE;
+        if (n > end - off)
+            n = end - off;
+        if (bytes_are_zero(heap_at(h, off), n))
+            continue;
+        if (w->left < n) {
+            w->from = off;
+            return false;
+        }
+        memset(heap_at(h, off), 0, n);
+        w->left -= n;
     }
+    return true;
 }
 
 /* What of the block at off, whose header is word, is neither used nor needed by
@@ -358,16 +373,24 @@ uint64_t heap_next_idle(const struct heap *h, uint64_t off, uint64_t *start,
     return next;
 }
 
-void heap_zero_free(struct heap *h)
+uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most)
 {
+    struct wiping w = {from, most};
     uint64_t sequence = change_begin(h), off = 0, start, size;
+    bool all = true;
 
     chain_flush(h);
     do {
         off = heap_next_idle(h, off, &start, &size);
-        if (size != 0)
-            wipe(heap_at(h, start), size);
-    } while (off != 0 && off != HEAP_BROKEN);
+        if (start + size > from)
+            all = wipe(h, start, start + size, &w);
+    } while (all && off != 0 && off != HEAP_BROKEN);
     change_end(h, sequence);
     HEAP_DEEP_CHECK(h);
+    return all ? 0 : w.from;
+}
+
+void heap_zero_free(struct heap *h)
+{
+    heap_zero_some(h, 0, SIZE_MAX);
 }

@@ -115,6 +115,10 @@ void heap_flush(struct heap *h);
  * headers and links of free blocks. */
 void heap_zero_free(struct heap *h);
 
+/* The same from offset from on, storing to most bytes at most, 4096 or more.
+ * Returns where to go on, 0: all is done. */
+uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most);
+
 /* Let the heap manage size bytes in all, which are there and zero.  TN_ESIZE:
  * not more than now, or too large. */
 tn_status heap_grow(struct heap *h, size_t size);

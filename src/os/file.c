@@ -649,20 +649,21 @@ static int write_zeros(struct file *f, uint64_t from, uint64_t to)
 /* Some file systems give back all they have allocated when a signal comes
  * (tmpfs in older kernels), and where signals come often that would go
  * on for ever; so what is interrupted is done in smaller pieces. */
-static int allocate(struct file *f, uint64_t size)
+static int allocate(struct file *f, uint64_t offset, uint64_t end)
 {
-    uint64_t done = 0, piece = size;
+    uint64_t piece = end - offset;
 
-    while (done < size) {
+    while (offset < end) {
         int number;
 
-        if (piece > size - done)
-            piece = size - done;
-        number = ask(FAULT_ALLOCATE, f, done, piece, NULL);
-        if (number == 0 && fallocate(f->fd, 0, (off_t)done, (off_t)piece) != 0)
+        if (piece > end - offset)
+            piece = end - offset;
+        number = ask(FAULT_ALLOCATE, f, offset, piece, NULL);
+        if (number == 0 &&
+            fallocate(f->fd, 0, (off_t)offset, (off_t)piece) != 0)
             number = errno;
         if (number == 0)
-            done += piece;
+            offset += piece;
         else if (number != EINTR)
             return number;
         else if (piece > SMALLEST_PIECE)
@@ -671,9 +672,10 @@ static int allocate(struct file *f, uint64_t size)
     return 0;
 }
 
-static int lengthen(struct file *f, uint64_t old_size, uint64_t size)
+static int lengthen(struct file *f, uint64_t from, uint64_t old_size,
+                    uint64_t size)
 {
-    int number = allocate(f, size);
+    int number = allocate(f, from, size);
 
     if (number == EOPNOTSUPP || number == ENOSYS)
         number = write_zeros(f, old_size, size);
@@ -685,6 +687,11 @@ static int lengthen(struct file *f, uint64_t old_size, uint64_t size)
 
 tn_status file_extend(struct file *f, uint64_t size)
 {
+    return file_extend_from(f, 0, size);
+}
+
+tn_status file_extend_from(struct file *f, uint64_t from, uint64_t size)
+{
     uint64_t old_size;
     tn_status status = file_size(f, &old_size);
     int number;
@@ -693,10 +700,68 @@ tn_status file_extend(struct file *f, uint64_t size)
         return status;
     number = check_limit(size);
     if (number == 0)
-        number = lengthen(f, old_size, size);
+        number = lengthen(f, from < old_size ? from : old_size, old_size, size);
     if (number != 0)
         return error_from_errno(
             number, "%s: cannot extend to %" PRIu64 " bytes", f->path, size);
+    return TN_OK;
+}
+
+tn_status file_fill(struct file *f, uint64_t offset, uint64_t size)
+{
+    int number = allocate(f, offset, offset + size);
+
+    if (number == 0 || number == EOPNOTSUPP || number == ENOSYS)
+        return TN_OK;
+    return error_from_errno(number, "%s: cannot allocate blocks at %" PRIu64,
+                            f->path, offset);
+}
+
+static int seek(const struct file *f, uint64_t offset, int whence,
+                uint64_t *found)
+{
+    off_t at = lseek(f->fd, (off_t)offset, whence);
+
+    *found = (uint64_t)at;
+    return at < 0 ? errno : 0;
+}
+
+/* ENXIO: there is nothing but a hole up to the end. */
+tn_status file_find_data(const struct file *f, uint64_t offset, uint64_t *start,
+                         uint64_t *end)
+{
+    uint64_t size, from = offset, to = 0;
+    tn_status status = file_size(f, &size);
+    int number;
+
+    if (status != TN_OK)
+        return status;
+    number = seek(f, offset, SEEK_DATA, &from);
+    if (number == 0)
+        number = seek(f, from, SEEK_HOLE, &to);
+    if (number == ENXIO)
+        from = to = size;
+    else if (number == EINVAL || number == EOPNOTSUPP) {
+        from = offset < size ? offset : size;
+        to = size;
+    } else if (number != 0) {
+        return error_from_errno(number, "%s: cannot look for holes", f->path);
+    }
+    *start = from;
+    *end = to;
+    return TN_OK;
+}
+
+tn_status file_disk_bytes(const struct file *f, uint64_t *bytes)
+{
+    struct stat st;
+    int number = ask(FAULT_STAT, f, 0, 0, NULL);
+
+    if (number == 0)
+        number = NUMBER(fstat(f->fd, &st));
+    if (number != 0)
+        return error_from_errno(number, "%s: cannot look at it", f->path);
+    *bytes = (uint64_t)st.st_blocks * 512;
     return TN_OK;
 }
 

@@ -75,12 +75,30 @@ tn_status file_mode(const struct file *f, mode_t *mode);
  * keeps others from changing the size meanwhile. */
 tn_status file_extend(struct file *f, uint64_t size);
 
+/* The same, leaving holes before from as they are. */
+tn_status file_extend_from(struct file *f, uint64_t from, uint64_t size);
+
+/* Have real blocks under these bytes of the file, which it has; what is there
+ * stays.  Nothing happens where the file system cannot allocate.  TN_ENOSPC. */
+tn_status file_fill(struct file *f, uint64_t offset, uint64_t size);
+
 /* Make the file size bytes long; new bytes are a hole. */
 tn_status file_truncate(struct file *f, uint64_t size);
 
 /* Punch a hole: the bytes read as zeros, and their whole blocks are given back.
  * TN_ENOTSUP: the file system has none. */
 tn_status file_punch(struct file *f, uint64_t offset, uint64_t size);
+
+/* The first byte at or behind offset that may be something else than a hole,
+ * and the first behind it that may be one; both the file's size if there is
+ * none.
+ * Blocks that were allocated and not written yet count as holes.  Where the
+ * file system does not tell, all is data. */
+tn_status file_find_data(const struct file *f, uint64_t offset, uint64_t *start,
+                         uint64_t *end);
+
+/* Bytes of the blocks that the file has on disk. */
+tn_status file_disk_bytes(const struct file *f, uint64_t *bytes);
 
 /* fdatasync.  TN_EIO: what was written may be lost; do not try again. */
 tn_status file_sync(struct file *f);

@@ -27,6 +27,8 @@
 #include "os/clock.h"
 #include "store/durable.h"
 
+#include <inttypes.h>
+
 enum { PIECES = 64 }; /* written with one look at the limit for files */
 
 bool apply_is_pending(const tn_store *store)
@@ -83,16 +85,36 @@ static tn_status rl_wait(tn_store *store, int patience_ms)
 
 /* --- A2 ------------------------------------------------------------------- */
 
+/* Take the next piece of F from a record's runs; rest is what is left of the
+ * run taken last, in pieces no larger than there are zeros. */
+static bool next_piece(const struct journal *j, size_t *at,
+                       struct file_piece *rest, struct file_piece *out)
+{
+    static char zeros[64 * 1024]; /* never written to */
+
+    if (rest->size == 0 &&
+        !journal_next_run(j, at, &rest->offset, &rest->bytes, &rest->size))
+        return false;
+    *out = *rest;
+    if (rest->bytes == NULL) {
+        out->bytes = zeros;
+        if (out->size > sizeof(zeros))
+            out->size = sizeof(zeros);
+    }
+    rest->offset += out->size;
+    rest->size -= out->size;
+    return true;
+}
+
 static tn_status write_runs(tn_store *store, const struct journal *j)
 {
-    struct file_piece pieces[PIECES];
+    struct file_piece pieces[PIECES], rest = {0};
     size_t at = 0, n = 0;
     bool more = true;
     tn_status status = TN_OK;
 
     while (status == TN_OK && more) {
-        more = journal_next_run(j, &at, &pieces[n].offset, &pieces[n].bytes,
-                                &pieces[n].size);
+        more = next_piece(j, &at, &rest, &pieces[n]);
         n += more;
         if (n == PIECES || (!more && n > 0)) {
             status = file_write_pieces(&store->file, pieces, n);
@@ -100,6 +122,20 @@ static tn_status write_runs(tn_store *store, const struct journal *j)
         }
     }
     return status;
+}
+
+/* A record never goes beyond the file (P12); one that was not ours may. */
+static tn_status require_length(const tn_store *store, const struct journal *j)
+{
+    uint64_t size;
+    tn_status status = file_size(&store->file, &size);
+
+    if (status != TN_OK || journal_file_size(j) <= size)
+        return status;
+    return error_set(TN_ECORRUPT,
+                     "%s: the journal is of a longer store, one of %" PRIu64
+                     " bytes",
+                     j->file.path, journal_file_size(j));
 }
 
 /* The record that was just written is still in the buffer. */
@@ -115,6 +151,8 @@ static tn_status write_pending(tn_store *store, uint64_t applied)
     status = overlay_find_place(j, &d->settled, applied, &place);
     while (status == TN_OK && place.number < j->end.number) {
         status = journal_read(j, &place);
+        if (status == TN_OK)
+            status = require_length(store, j);
         if (status == TN_OK)
             status = write_runs(store, j);
     }
@@ -315,6 +353,8 @@ tn_status apply_checkpoint(tn_store *store)
     if (status != TN_OK)
         return apply_poison(store, false, status);
     mark_store(&d->marks->generation, j->header.generation);
+    if (d->holes.generation == j->header.generation - 1)
+        d->holes.generation++; /* no other handle began this one */
     d->joined = 0;
     d->settled = journal_start(j);
     return TN_OK;

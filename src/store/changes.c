@@ -12,6 +12,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/rule.h"
 #include "store/durable.h"
@@ -22,7 +23,8 @@
 #include <string.h>
 
 enum {
-    JOIN = 16, /* equal bytes between two runs: cheaper than a run */
+    JOIN = 16,  /* equal bytes between two runs: cheaper than a run */
+    ZEROS = 32, /* this many are worth a run of their own */
     SUMS_A_RUN = 512,
     SUMS_JOIN = 64, /* sums that are as they were: cheaper than a pwrite() */
 };
@@ -58,7 +60,9 @@ static tn_status add_differences(struct journal *j, uint64_t offset,
             if (words_differ(now, before, at))
                 end = at + 8;
         at = end;
-        if (RULE(RUN) || start != 0)
+        if (end - start >= ZEROS && bytes_are_zero(now + start, end - start))
+            status = journal_add_zeros(j, offset + start, end - start);
+        else if (RULE(RUN) || start != 0)
             status = journal_add(j, offset + start, now + start, end - start);
     }
     return status;
@@ -105,6 +109,8 @@ static tn_status compare_page(tn_store *store, uint64_t page)
         memcmp(now, before, STORE_PAGE) == 0)
         return TN_OK;
     status = note_change(d, page);
+    if (status == TN_OK && bytes_are_zero(before, STORE_PAGE))
+        status = holes_note(store, page);
     return status == TN_OK ? add_differences(&d->journal, offset, now, before)
                            : status;
 }
@@ -248,8 +254,11 @@ static tn_status add_sums(tn_store *store, uint64_t size)
 
     if (store->segment.base->sums == 0 || !RULE(SUM))
         return TN_OK;
-    if (store->durable->fresh_sums)
-        return add_all_sums(store, size / STORE_PAGE);
+    if (store->durable->fresh_sums) {
+        status = holes_note_sums(store);
+        return status == TN_OK ? add_all_sums(store, size / STORE_PAGE)
+                               : status;
+    }
     if (size > store->durable->committed.file_size)
         status = add_new_sums(store, size / STORE_PAGE);
     return status == TN_OK ? add_changed_sums(store) : status;
@@ -298,6 +307,7 @@ tn_status changes_any(tn_store *store, bool *any)
 {
     tn_status status = apply_follow_image(store);
 
+    holes_forget_wanted(store);
     if (status == TN_OK)
         status = journal_begin(&store->durable->journal);
     if (status == TN_OK)

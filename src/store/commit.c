@@ -1,6 +1,7 @@
 /* commit.c - from stores in memory to a record on disk
  *
- *     C1   the file has the size that this commit needs, on disk
+ *     C1   the file has the size that this commit needs, on disk; and blocks
+ *          where it stores into holes (holes.c; found out in C3)
  *     C2   state LIVE, on disk, once a handle
  *     C3   compare W with the image of the last commit: the bytes that differ,
  *          the sums of their pages and the superblock make a record (changes.c)
@@ -52,7 +53,8 @@ static tn_status secure_size(tn_store *store, uint64_t size)
     if (!RULE(GROWCOMMIT) && file_size(&store->file, &actual) == TN_OK &&
         actual >= size)
         return TN_OK;
-    status = file_extend(&store->file, size);
+    status = file_extend_from(&store->file, store->durable->committed.file_size,
+                              size);
     if (status != TN_OK)
         return status;
     if (RULE(GROWSYNC))
@@ -128,7 +130,7 @@ static tn_status sync_tail(tn_store *store)
 }
 
 /* Empty the journal if all of it is applied, or can be after waiting. */
-static tn_status empty_journal(tn_store *store)
+tn_status commit_empty_journal(tn_store *store)
 {
     tn_status status = TN_OK;
 
@@ -159,7 +161,7 @@ static tn_status secure_room(tn_store *store, size_t bytes, bool *emptied)
         return journal_extend(j, j->end.off + bytes > 2 * j->size
                                      ? j->end.off + bytes
                                      : 2 * j->size);
-    status = empty_journal(store);
+    status = commit_empty_journal(store);
     *emptied = status == TN_OK;
     if (status == TN_OK && !fits(j, bytes))
         status = journal_extend(j, j->end.off + bytes);
@@ -184,6 +186,8 @@ static tn_status write_record(tn_store *store, uint64_t size,
             return status;
         status = secure_room(store, journal_record_size(j), &emptied);
     }
+    if (status == TN_OK && RULE(HOLES))
+        status = holes_fill(store);
     if (status != TN_OK)
         return status;
     status = journal_write(
@@ -304,7 +308,7 @@ TN_API tn_status tn_checkpoint(tn_store *store)
         return status;
     status = apply_settle(store);
     if (status == TN_OK)
-        status = empty_journal(store);
+        status = commit_empty_journal(store);
     turn_give(store);
     return status == TN_EBUSY
                ? error_set(TN_EBUSY, "%s: readers hold the file still",

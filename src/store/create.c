@@ -54,11 +54,6 @@ static tn_status choose_sizes(const char *path, const tn_options *options,
     return TN_OK;
 }
 
-static bool is_zero(const char *bytes, size_t size)
-{
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
 tn_status store_write_range(struct file *f, const char *segment, size_t start,
                             size_t end)
 {
@@ -66,7 +61,7 @@ tn_status store_write_range(struct file *f, const char *segment, size_t start,
 
     for (size_t n; start < end && status == TN_OK; start += n) {
         n = end - start < CHUNK ? end - start : CHUNK;
-        if (!is_zero(segment + start, n))
+        if (!bytes_are_zero(segment + start, n))
             status =
                 file_write(f, segment + start, n, STORE_SEGMENT_OFF + start);
     }

@@ -17,6 +17,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/rule.h"
 #include "os/clock.h"
@@ -84,6 +85,7 @@ void durable_free_handle(tn_store *store)
     if (d == NULL)
         return;
     dirty_close(&d->dirty);
+    holes_close(d);
     free(d->changed);
     free(d->hints.runs);
     overlay_free(d->image);
@@ -108,7 +110,9 @@ static tn_status extend_durable(void *arg, size_t size)
 
     if (!store->durable->open)
         return error_set(TN_EINVAL, "%s: no transaction is open", store->path);
-    return store_extend_file(store, size);
+    return file_extend_from(
+        &store->file, store->durable->committed.file_size,
+        round_up(STORE_SEGMENT_OFF + size, region_page_size()));
 }
 
 tn_store *durable_store_of(const tn_segment *view)
@@ -451,6 +455,8 @@ static tn_status open_entered(tn_store *store, bool first,
         status = open_tracker(store, options);
     if (status == TN_OK)
         status = transaction_guard(store, false);
+    if (status == TN_OK)
+        holes_open(store);
     free(path);
     return status;
 }

@@ -36,6 +36,15 @@ struct hints {
     size_t count, capacity;
 };
 
+/* What this handle knows of holes in F, by windows of it: holes.c. */
+struct holes {
+    uint64_t generation; /* the mark, as far as it has been taken note of */
+    uint8_t *windows;    /* enum in holes.c */
+    size_t count;        /* of them that have a byte; the others are unknown */
+    size_t first, end;   /* wanted ones lie here */
+    bool possible;       /* else there is none */
+};
+
 struct durable {
     /* L1: who may write, among the threads of this handle; in front of WL. */
     pthread_mutex_t turn_lock;
@@ -70,13 +79,14 @@ struct durable {
     uint64_t joined; /* generation found at open; 0: this handle saw all */
     uint64_t journal_limit; /* bytes that J may be extended to */
     int patience_ms;        /* how long to wait for readers when J is full */
-    bool no_sums;           /* an option */
-    unsigned debug;         /* another: TN_DEBUG_... */
-    bool fresh_sums;        /* W has a block for them that was never written */
-    bool open;              /* a transaction is */
-    bool live;              /* this handle synced LIVE itself (C2) */
-    bool own_tail; /* records beyond synced are this handle's (TN_NO_SYNC) */
-    bool poisoned; /* a sync failed: nothing is written any more */
+    struct holes holes;
+    bool no_sums;    /* an option */
+    unsigned debug;  /* another: TN_DEBUG_... */
+    bool fresh_sums; /* W has a block for them that was never written */
+    bool open;       /* a transaction is */
+    bool live;       /* this handle synced LIVE itself (C2) */
+    bool own_tail;   /* records beyond synced are this handle's (TN_NO_SYNC) */
+    bool poisoned;   /* a sync failed: nothing is written any more */
 };
 
 /* The marks, one word at a time. */
@@ -135,6 +145,12 @@ bool apply_is_pending(const tn_store *store);
  * shows them itself. */
 tn_status apply_follow_image(tn_store *store);
 
+/* --- commit.c ------------------------------------------------------------- */
+
+/* Put all records into F and begin a new generation, waiting for readers within
+ * the handle's patience.  TN_EBUSY. */
+tn_status commit_empty_journal(tn_store *store);
+
 /* --- changes.c ------------------------------------------------------------ */
 
 /* Begin a record with the runs of bytes in which W differs from the image of
@@ -157,6 +173,22 @@ bool hints_suffice(const tn_store *store, const struct region *commit);
 /* TN_EINVAL: one differs that was not named. */
 tn_status hints_check(tn_store *store, uint64_t pages,
                       const struct region *commit);
+
+/* --- holes.c -------------------------------------------------------------- */
+
+/* Find out whether F has holes; and forget what was found. */
+void holes_open(tn_store *store);
+void holes_close(struct durable *d);
+
+/* For a record that is being built: this page of F, or all of the new block of
+ * sums, is stored to for the first time since it was zero.  TN_ENOMEM. */
+tn_status holes_note(tn_store *store, uint64_t page);
+tn_status holes_note_sums(tn_store *store);
+void holes_forget_wanted(tn_store *store);
+
+/* Have blocks under all that was noted, on disk.  TN_ENOSPC: nothing has
+ * happened. */
+tn_status holes_fill(tn_store *store);
 
 /* --- transaction.c -------------------------------------------------------- */
 

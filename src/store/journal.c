@@ -15,7 +15,8 @@
  *   J3  The chain ends before the first record that is not valid.  If a later
  *       one of the same salt claims that the missing one was on disk before it
  *       was written (synced_through), that is damage and not an end.
- *   J4  Runs lie in the superblock or in the segment, inside file_size.
+ *   J4  Runs lie in the superblock or in the segment, inside file_size; those
+ *       of zeros, which cost no bytes here, come in order of their places.
  *   J5  Between headers and records, and from a record to the next sector, all
  *       is zero.
  *   J6  The file is a multiple of 4096 bytes long, and at least 64 KiB.
@@ -272,20 +273,30 @@ static bool runs_are_valid(const struct journal *j)
 {
     uint64_t end = record_in(j)->file_size;
     size_t at = sizeof(struct journal_record);
+    uint64_t zeros_end = 0;
     struct journal_run run;
+    bool zeros;
 
     while (at < j->used) {
         if (j->used - at < sizeof(run))
             return false;
         memcpy(&run, j->buffer + at, sizeof(run));
         at += sizeof(run);
-        if (run.length == 0 || run.length > j->used - at || run.offset > end ||
-            run.length > end - run.offset)
+        zeros = (run.length & JOURNAL_ZEROS) != 0;
+        run.length &= ~JOURNAL_ZEROS;
+        if (run.length == 0 || (!zeros && run.length > j->used - at) ||
+            run.offset > end || run.length > end - run.offset)
             return false;
         if (run.offset < STORE_SEGMENT_OFF &&
             run.offset + run.length > STORE_SECTOR)
             return false;
-        at += round_up(run.length, RUN_UNIT);
+        if (!zeros) {
+            at += round_up(run.length, RUN_UNIT);
+            continue;
+        }
+        if (run.offset < zeros_end)
+            return false;
+        zeros_end = run.offset + run.length;
     }
     return at == j->used;
 }
@@ -454,9 +465,13 @@ bool journal_next_run(const struct journal *j, size_t *at, uint64_t *offset,
         return false;
     memcpy(&run, j->buffer + *at, sizeof(run));
     *offset = run.offset;
-    *length = run.length;
-    *bytes = j->buffer + *at + sizeof(run);
-    *at += sizeof(run) + round_up(run.length, RUN_UNIT);
+    *length = run.length & ~JOURNAL_ZEROS;
+    *bytes = NULL;
+    *at += sizeof(run);
+    if (*length == run.length) {
+        *bytes = j->buffer + *at;
+        *at += round_up(run.length, RUN_UNIT);
+    }
     return true;
 }
 
@@ -481,6 +496,7 @@ tn_status journal_begin(struct journal *j)
         return status;
     memset(j->buffer, 0, sizeof(struct journal_record)); /* it is no record */
     j->used = sizeof(struct journal_record);
+    j->zeros = 0;
     return TN_OK;
 }
 
@@ -499,6 +515,30 @@ tn_status journal_add(struct journal *j, uint64_t offset, const void *bytes,
     memcpy(to + sizeof(run), bytes, length);
     memset(to + sizeof(run) + length, 0, padded - length);
     j->used += sizeof(run) + padded;
+    j->zeros = 0;
+    return TN_OK;
+}
+
+tn_status journal_add_zeros(struct journal *j, uint64_t offset, uint64_t length)
+{
+    struct journal_run run;
+    tn_status status;
+
+    if (j->zeros != 0) {
+        memcpy(&run, j->buffer + j->zeros, sizeof(run));
+        if (run.offset + (run.length & ~JOURNAL_ZEROS) == offset) {
+            run.length += length;
+            memcpy(j->buffer + j->zeros, &run, sizeof(run));
+            return TN_OK;
+        }
+    }
+    status = reserve(j, j->used + sizeof(run));
+    if (status != TN_OK)
+        return status;
+    run = (struct journal_run){offset, length | JOURNAL_ZEROS};
+    memcpy(j->buffer + j->used, &run, sizeof(run));
+    j->zeros = j->used;
+    j->used += sizeof(run);
     return TN_OK;
 }
 

@@ -39,6 +39,7 @@ struct journal {
     struct journal_place end;     /* behind the last record known */
     char *buffer;                 /* a record that is being built or read */
     size_t used, capacity;
+    size_t zeros; /* where in it the last run is, if one of zeros; else 0 */
 };
 #define JOURNAL_CLOSED                                                         \
     {                                                                          \
@@ -88,7 +89,8 @@ tn_status journal_find_end(struct journal *j);
 struct journal_place journal_start(const struct journal *j);
 
 /* Read the record at *place, which lies before j->end, and move behind it.
- * Then walk its runs: start with *at 0, until false. */
+ * Then walk its runs: start with *at 0, until false.  *bytes gets NULL for a
+ * run of zeros. */
 tn_status journal_read(struct journal *j, struct journal_place *place);
 bool journal_next_run(const struct journal *j, size_t *at, uint64_t *offset,
                       const void **bytes, size_t *length);
@@ -107,6 +109,11 @@ uint64_t journal_file_size(const struct journal *j);
 tn_status journal_begin(struct journal *j);
 tn_status journal_add(struct journal *j, uint64_t offset, const void *bytes,
                       size_t length);
+
+/* Add bytes that become zero; they go on with the run before if that is one of
+ * zeros and ends where they begin. */
+tn_status journal_add_zeros(struct journal *j, uint64_t offset,
+                            uint64_t length);
 size_t journal_record_size(const struct journal *j);
 
 /* Bytes between the end of the chain and the end of the file. */

@@ -139,10 +139,12 @@ struct journal_record {
 _Static_assert(sizeof(struct journal_record) == 64, "struct journal_record");
 
 /* Bytes of the store's file: length bytes at offset, which follow this struct,
- * zeros behind them to a multiple of 8. */
+ * zeros behind them to a multiple of 8.  With JOURNAL_ZEROS in length none
+ * follow: the bytes of the file become zero. */
 struct journal_run {
     uint64_t offset, length;
 };
+#define JOURNAL_ZEROS (UINT64_C(1) << 63)
 _Static_assert(sizeof(struct journal_run) == 16, "struct journal_run");
 
 /* --- Locks ----------------------------------------------------------------

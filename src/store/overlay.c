@@ -16,9 +16,11 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include "base/bytes.h"
 #include "base/error.h"
 #include "store/durable.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +41,18 @@ tn_status overlay_find_place(struct journal *j,
     return status;
 }
 
+/* Pages that are zero already stay the file's own: a run of zeros is often a
+ * long one. */
+static void lay_zeros(char *p, size_t length)
+{
+    for (size_t n; length != 0; p += n, length -= n) {
+        n = STORE_PAGE - (uintptr_t)p % STORE_PAGE;
+        n = n < length ? n : length;
+        if (!bytes_are_zero(p, n))
+            memset(p, 0, n);
+    }
+}
+
 /* Behind the end of the file there is no memory to lay anything over. */
 static tn_status lay_runs(const struct region *target, uint64_t file_size,
                           const struct journal *j)
@@ -57,7 +71,10 @@ static tn_status lay_runs(const struct region *target, uint64_t file_size,
                              "%s: the store has grown beyond the addresses "
                              "that this process has for it",
                              j->file.path);
-        memcpy(target->base + offset, bytes, length);
+        if (bytes != NULL)
+            memcpy(target->base + offset, bytes, length);
+        else
+            lay_zeros(target->base + offset, length);
     }
     return TN_OK;
 }

@@ -1,6 +1,6 @@
 # Help and version everywhere, and a hint where the call makes no sense.
 
-commands='create info ls put get rm load save check dump map grow shrink
+commands='create info ls put get rm load save check dump map grow shrink trim
           snapshot verify restore'
 version=$("$TENON" --version)
 set -- $commands

@@ -206,6 +206,15 @@ static void record_write(struct file_record *f, uint64_t offset,
         values_add(&f->size, end);
 }
 
+/* A hole, which a cut may leave or not, sector by sector. */
+static void record_zeros(struct file_record *f, uint64_t offset, uint64_t size)
+{
+    static const char zeros[SECTOR];
+
+    for (uint64_t at = 0; at < size; at += SECTOR)
+        record_write(f, offset + at, zeros, SECTOR);
+}
+
 static void for_all_sectors(struct file_record *f,
                             void (*change)(struct values *v))
 {
@@ -229,11 +238,14 @@ static void record(const struct fault_event *e)
         record_write(f, e->offset, e->data, e->size);
         break;
     case FAULT_ALLOCATE:
-        if (e->size > values_last(&f->size))
-            values_add(&f->size, e->size);
+        if (e->offset + e->size > values_last(&f->size))
+            values_add(&f->size, e->offset + e->size);
         break;
     case FAULT_TRUNCATE:
         values_add(&f->size, e->size);
+        break;
+    case FAULT_PUNCH:
+        record_zeros(f, e->offset, e->size);
         break;
     case FAULT_SYNC:
         for_all_sectors(f, values_settle);
@@ -266,6 +278,8 @@ static const char *word_for(enum fault_op op)
         return "allocate";
     case FAULT_TRUNCATE:
         return "truncate";
+    case FAULT_PUNCH:
+        return "punch";
     case FAULT_SYNC:
         return "sync";
     case FAULT_LINK:

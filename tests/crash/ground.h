@@ -87,7 +87,7 @@ int ground_elsewhere(int (*work)(void *arg), void *arg);
  *     Sw  Jw   write to the segment, or to records
  *     Sh  Jh   write to the first page, or to a header
  *     Ss  Js   sync      Ds  sync of the directory
- *     Sa  Ja   allocate
+ *     Sa  Ja   allocate  Sp  punch a hole
  *
  * Other operations are not noted. */
 void ground_note(void);

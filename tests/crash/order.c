@@ -216,6 +216,81 @@ static void a_new_size_is_on_disk_before_the_record(void)
     OK(tn_store_close(b));
 }
 
+/* --- Trimming ------------------------------------------------------------- */
+
+/* Two pages and more of bytes that were freed again, at the same place. */
+static void store_and_free(tn_store *store)
+{
+    void *bytes;
+
+    OK(tn_begin(store, &w));
+    bytes = tn_alloc(w, 10000);
+    CLAIM(bytes != NULL);
+    memset(bytes, 1, 10000);
+    OK(tn_commit(store));
+    OK(tn_begin(store, &w));
+    OK(tn_free(w, bytes));
+    OK(tn_commit(store));
+}
+
+static void holes_are_made_when_the_journal_is_empty(void)
+{
+    tn_store *a;
+
+    ground_make();
+    a = ground_open();
+    store_and_free(a);
+    ground_note();
+    OK(tn_trim(a, NULL));
+    CLAIM(ground_order("Jw Js Sw Ss Jh Js Sp"));
+    ground_sound(a);
+    OK(tn_store_close(a));
+}
+
+static void a_hole_is_filled_before_the_record(void)
+{
+    tn_store *a, *b;
+
+    ground_make();
+    a = ground_open();
+    b = ground_open();
+    for (int i = 0; i < 3; i++) {
+        store_and_free(a);
+        OK(tn_trim(i == 1 ? b : a, NULL));
+        ground_note();
+        store_and_free(a);
+        CLAIM(ground_order("Sa Ss Jw Js"));
+        CLAIM(ground_count("Sa") == 1);
+    }
+    OK(tn_store_close(a));
+    OK(tn_store_close(b));
+}
+
+static void a_hole_that_cannot_be_filled(void)
+{
+    tn_store *a;
+    void *bytes;
+
+    ground_make();
+    a = ground_open();
+    store_and_free(a);
+    OK(tn_trim(a, NULL));
+    OK(tn_begin(a, &w));
+    bytes = tn_alloc(w, 10000);
+    CLAIM(bytes != NULL);
+    memset(bytes, 1, 10000);
+    ground_refuse("Sa", 0, ENOSPC, true);
+    ground_note();
+    ANSWERS(tn_commit(a), TN_ENOSPC);
+    CLAIM(ground_count("Jw") == 0);
+    ANSWERS(tn_commit(a), TN_ENOSPC);
+    ground_refuse("Sa", 0, ENOSPC, false); /* of all its window, it has not */
+    OK(tn_commit(a));
+    ground_allow();
+    ground_sound(a);
+    OK(tn_store_close(a));
+}
+
 /* --- What the dead leave -------------------------------------------------- */
 
 static void a_dead_writers_record_is_written_again_and_synced(void)
@@ -610,6 +685,9 @@ static const struct ground_case cases[] = {
     CASE(an_apply_writes_only_what_is_pending),
     CASE(nothing_unsynced_is_applied),
     CASE(a_new_size_is_on_disk_before_the_record),
+    CASE(holes_are_made_when_the_journal_is_empty),
+    CASE(a_hole_is_filled_before_the_record),
+    CASE(a_hole_that_cannot_be_filled),
     CASE(a_dead_writers_record_is_written_again_and_synced),
     CASE(the_next_writer_adopts_the_tail),
     CASE(the_next_writer_adopts_the_header),

@@ -509,6 +509,19 @@ static void read_something(int i)
     }
 }
 
+/* Its commits are synced like any, and change nothing that is seen. */
+static void trim(int i, const char *path)
+{
+    tn_status status = tn_trim(handles[i], NULL);
+
+    if (status == TN_OK) {
+        tail_owner = -1;
+        candidate_floor = candidate_count - 1;
+    } else if (status != TN_EBUSY) {
+        restart(path);
+    }
+}
+
 static void do_something(const char *path)
 {
     int i = (int)below(HANDLES);
@@ -536,6 +549,9 @@ static void do_something(const char *path)
             candidate_floor = candidate_count - 1;
         else
             restart(path);
+        break;
+    case 6:
+        trim(i, path);
         break;
     default:
         write_something(i, path);

@@ -72,6 +72,7 @@ static int errno_for(int kind)
         [FAULT_READ] = {EIO, EIO, EIO, EIO},
         [FAULT_WRITE] = {EIO, ENOSPC, EDQUOT, EFBIG},
         [FAULT_ALLOCATE] = {ENOSPC, EIO, EFBIG, EDQUOT},
+        [FAULT_PUNCH] = {EIO, ENOSPC, EOPNOTSUPP, ENOSPC},
         [FAULT_SYNC] = {EIO, ENOSPC, EDQUOT, EIO},
         [FAULT_SYNC_DIRECTORY] = {EIO, EIO, EACCES, EMFILE},
         [FAULT_STAT] = {EIO, ENOMEM, EIO, ENOMEM},

@@ -332,14 +332,22 @@ static bool read_something(int i)
     return false;
 }
 
-static bool sync_all(int i)
+static bool sync_with(int i, const char *what, tn_status status)
 {
-    if (refused(names[i], "it cannot sync", tn_sync(handles[i].store)))
+    if (refused(names[i], what, status))
         return true;
     work->tail_owner = -1;
     if (work->made > work->floor)
         work->floor = work->made;
     return false;
+}
+
+/* Readers may keep it from making holes; what it commits is not to be seen. */
+static bool trim(int i)
+{
+    tn_status status = tn_trim(handles[i].store, NULL);
+
+    return status != TN_EBUSY && sync_with(i, "it cannot trim", status);
 }
 
 bool work_step(int i, unsigned number)
@@ -364,7 +372,9 @@ bool work_step(int i, unsigned number)
         status = tn_checkpoint(handles[i].store);
         return status != TN_EBUSY && refused(names[i], "no checkpoint", status);
     case 6:
-        return sync_all(i);
+        return sync_with(i, "it cannot sync", tn_sync(handles[i].store));
+    case 7:
+        return trim(i);
     default:
         return write_something(i);
     }

@@ -309,6 +309,34 @@ Test(journal, a_record_may_have_many_runs_of_any_length)
     cr_assert(not(journal_next_run(&j, &at, &got, &p, &length)));
 }
 
+Test(journal, runs_of_zeros_take_no_room_and_join)
+{
+    struct journal_place place = journal_start(&j);
+    size_t length, at = 0;
+    const void *p;
+    uint64_t got;
+
+    OK(journal_begin(&j));
+    OK(journal_add_zeros(&j, STORE_SEGMENT_OFF, 4096));
+    OK(journal_add_zeros(&j, STORE_SEGMENT_OFF + 4096, 4096));
+    OK(journal_add(&j, STORE_SEGMENT_OFF + 8192, "x", 1));
+    OK(journal_add_zeros(&j, STORE_SEGMENT_OFF + 8200, 800));
+    cr_expect(eq(sz, journal_record_size(&j), SECTOR));
+    OK(journal_write(&j, (struct commit_id){8, 1}, 7, FILE_SIZE));
+    OK(journal_read(&j, &place));
+    cr_assert(journal_next_run(&j, &at, &got, &p, &length));
+    cr_expect(eq(u64, got, STORE_SEGMENT_OFF));
+    cr_expect(eq(sz, length, 8192));
+    cr_expect(eq(ptr, (void *)p, NULL));
+    cr_assert(journal_next_run(&j, &at, &got, &p, &length));
+    cr_expect(eq(sz, length, 1));
+    cr_expect(eq(int, memcmp(p, "x", 1), 0));
+    cr_assert(journal_next_run(&j, &at, &got, &p, &length));
+    cr_expect(eq(sz, length, 800));
+    cr_expect(eq(ptr, (void *)p, NULL));
+    cr_expect(not(journal_next_run(&j, &at, &got, &p, &length)));
+}
+
 Test(journal, what_others_have_added_is_seen_by_advancing)
 {
     struct journal other;
@@ -588,11 +616,34 @@ Test(journal, runs_cannot_go_round_in_circles)
         body[i].run = (struct journal_run){STORE_SEGMENT_OFF, 8};
         body[i].word = i;
     }
-    body[399].run.length = -(uint64_t)(200 * sizeof(body[0]) + 16);
+    body[399].run.length =
+        -(uint64_t)(200 * sizeof(body[0]) + 16) & ~JOURNAL_ZEROS;
     forge(body, size, 64 + size, UINT64_MAX);
     cr_expect(not(is_taken()));
     forge(body, size - 16, 64 + size - 16, UINT64_MAX);
     cr_expect(is_taken());
+}
+
+/* So that a few bytes cannot ask for the same work many times over. */
+Test(journal, runs_of_zeros_come_in_order)
+{
+    static const struct {
+        struct journal_run runs[2];
+        bool good;
+    } cases[] = {
+        {{{4096, 8 | JOURNAL_ZEROS}, {4104, 8 | JOURNAL_ZEROS}}, true},
+        {{{4096, 16 | JOURNAL_ZEROS}, {4104, 8 | JOURNAL_ZEROS}}, false},
+        {{{8192, 8 | JOURNAL_ZEROS}, {4096, 8 | JOURNAL_ZEROS}}, false},
+        {{{4096, JOURNAL_ZEROS}, {8192, 8 | JOURNAL_ZEROS}}, false},
+        {{{4096, ~UINT64_C(7)}, {8192, 8 | JOURNAL_ZEROS}}, false},
+        {{{512, 8 | JOURNAL_ZEROS}, {8192, 8 | JOURNAL_ZEROS}}, false},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        forge(cases[i].runs, sizeof(cases[i].runs), 64 + sizeof(cases[i].runs),
+              FILE_SIZE);
+        cr_expect(eq(int, is_taken(), cases[i].good), "case %zu", i);
+    }
 }
 
 /* Its digest is right, and it begins the chain. */
