@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "text.h"
 
@@ -219,30 +220,47 @@ static void draw_bar(FILE *f, const struct map_style *style, enum map_look look,
     reset(f, style);
 }
 
+/* Columns of what is shown for a character: some are two wide, some none. */
+static size_t columns_of(const char *shown, size_t n)
+{
+    uint32_t c;
+    int wide;
+
+    if (n == 0 || tn_utf8_read(shown, n, &c) != n)
+        return n; /* an escape, in ASCII */
+    wide = wcwidth((wchar_t)c);
+    return wide < 0 ? 1 : (size_t)wide;
+}
+
+static size_t name_width(const char *name)
+{
+    size_t n = strlen(name), shown, width = 0;
+    char out[TN_SHOWN_MAX];
+
+    for (size_t i = 0; i < n; width += columns_of(out, shown))
+        i += tn_show_next(name + i, n - i, true, out, &shown);
+    return width;
+}
+
 /* A name in so many columns, cut off if it is longer. */
 static void print_fitted(FILE *f, const struct map_style *style,
                          const char *name, size_t columns)
 {
-    size_t n = strlen(name), width = text_width(name, n);
-    bool cut = width > columns;
+    size_t n = strlen(name), shown, taken;
+    bool cut = name_width(name) > columns;
+    size_t room = cut ? columns - 1 : columns;
     char out[TN_SHOWN_MAX];
 
-    for (size_t i = 0, room = cut ? columns - 1 : columns; i < n;) {
-        size_t shown, taken = tn_show_next(name + i, n - i, true, out, &shown);
-        size_t wide = text_width(name + i, taken);
-
-        if (wide > room)
+    for (size_t i = 0; i < n; i += taken) {
+        taken = tn_show_next(name + i, n - i, true, out, &shown);
+        if (columns_of(out, shown) > room)
             break;
+        room -= columns_of(out, shown);
         fwrite(out, 1, shown, f);
-        room -= wide;
-        i += taken;
-        columns -= wide;
     }
-    if (cut) {
+    if (cut)
         fputs(style->unicode ? "…" : "~", f);
-        columns--;
-    }
-    fprintf(f, "%*s", (int)columns, "");
+    fprintf(f, "%*s", (int)room, "");
 }
 
 static void print_group(FILE *f, const struct map *map,
@@ -269,8 +287,7 @@ static size_t widest_name(const struct map *map, size_t most)
     size_t widest = 4;
 
     for (size_t i = 0; i < map->group_count; i++) {
-        const char *name = map_group_name(&map->groups[i]);
-        size_t width = text_width(name, strlen(name));
+        size_t width = name_width(map_group_name(&map->groups[i]));
 
         if (width > widest)
             widest = width < most ? width : most;
@@ -310,7 +327,7 @@ static void print_figures(FILE *f, const struct map *map,
     fputs("  ", f);
     print_figure(f, style, "used", map->used);
     fputs("   ", f);
-    print_figure(f, style, "own", map->own);
+    print_figure(f, style, "overhead", map->own);
     fputs("   ", f);
     print_figure(f, style, "free", map->free);
     fputs("   ", f);
@@ -385,10 +402,11 @@ void map_json(FILE *f, const struct map *map)
     fputc('{', f);
     json_name(f, "file", map->file, strlen(map->file));
     fprintf(f,
-            ",\n \"commit\": %" PRIu64 ", \"bytes\": %" PRIu64
+            ",\n \"commit\": %" PRIu64 ", \"segment_bytes\": %" PRIu64
             ", \"used_bytes\": %" PRIu64 ",\n \"free_bytes\": %" PRIu64
-            ", \"overhead_bytes\": %" PRIu64 ",\n \"largest_free\": %" PRIu64
-            ", \"free_pieces\": %" PRIu64 ", \"fragmentation\": %.4f,\n",
+            ", \"overhead_bytes\": %" PRIu64
+            ",\n \"largest_free_bytes\": %" PRIu64 ", \"free_pieces\": %" PRIu64
+            ", \"fragmentation\": %.4f,\n",
             map->info.commit, map->size, map->used, map->free, map->own,
             map->largest_free, map->free_runs, map->fragmentation);
     fputs(" \"groups\": [", f);

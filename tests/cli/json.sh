@@ -16,6 +16,9 @@ echo x >tree/x
 "$TENON" ls -0 s.tn >names
 "$TENON" info --json s.tn >info.json
 "$TENON" check --json s.tn >check.json
+"$TENON" map --json s.tn >map.json
+"$TENON" map --html - s.tn | sed -n 's/.*id="data" type="application\/json">\(.*\)<\/script>$/\1/p' \
+    >page.json
 odd=$(printf 'odd\377')
 noise 5000 >"$odd"
 "$TENON" check --json "$odd" >garbage.json 2>/dev/null
@@ -48,6 +51,12 @@ assert read("check")["sound"] is True and read("check")["findings"] == []
 assert read("garbage")["sound"] is False
 assert name_of(read("garbage"), "file") == b"odd\xff"
 assert read("missing")["sound"] is None
+figures, page = read("map"), read("page")
+assert figures["segment_bytes"] == sum(g["bytes"] for g in figures["groups"])
+assert figures["segment_bytes"] == sum(page["bytes"]) == read("info")["segment_bytes"]
+assert figures["free_bytes"] == read("info")["free_bytes"] == page["free"]
+assert len(page["bytes"]) == len(page["group"]) and len(page["names"]) == 7
+assert 'quo"te' in page["names"] and "new\nline" in page["names"]
 assert read("load")["loaded"] == 1 and read("load")["failed"] == 0
 assert read("save")["saved"] + read("save")["failed"] == 8
 print("all of it is JSON")
