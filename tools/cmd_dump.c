@@ -38,7 +38,12 @@ static int dump(const char *file, unsigned what)
         copy(spool);
         fclose(spool);
     }
-    return status == TN_OK ? DONE : complain_status(file, status);
+    if (status == TN_OK)
+        return DONE;
+    if (ferror(stdout)) /* stdout_close() says so */
+        return FAILED;
+    complain_status(file, status);
+    return status == TN_ESIZE ? NOT_SOUND : exit_of(status);
 }
 
 static int run(int argc, char **argv)

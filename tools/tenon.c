@@ -16,6 +16,7 @@
 #include "tool.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -117,5 +118,6 @@ static void occupy_closed_descriptors(void)
 int main(int argc, char **argv)
 {
     occupy_closed_descriptors();
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error like any other */
     return stdout_close(run(argc, argv));
 }

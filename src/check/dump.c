@@ -148,6 +148,8 @@ static tn_status finish(struct dump *d, const char *where)
     d->landmarks = NULL;
     if (fflush(d->out) != 0 || ferror(d->out))
         return error_set(TN_EIO, "%s: the dump could not be written", where);
+    if (d->refused != TN_OK)
+        return error_set(d->refused, "%s", d->why);
     if (d->wrong != 0)
         return error_set(TN_ECORRUPT, "%s: wrong in %zu place%s", where,
                          d->wrong, d->wrong == 1 ? "" : "s");
@@ -263,20 +265,33 @@ static void look_at_bytes(struct dump *d, const struct source *s,
     look_at(d, base, available);
 }
 
+/* Is it about the file, and not about this process or others? */
+static bool is_verdict(tn_status status)
+{
+    return status == TN_ECORRUPT || status == TN_ENOTSTORE ||
+           status == TN_EVERSION || status == TN_ESIZE || status == TN_EDIRTY ||
+           status == TN_EJOURNAL;
+}
+
 /* What a reader would see, or else the bytes. */
 static void look_at_store(struct dump *d, struct source *s, const char *path,
                           const struct superblock *sb)
 {
     const tn_segment *seg;
 
-    if (tn_store_open(&s->store, path, TN_READ_ONLY, NULL) == TN_OK) {
+    d->refused = tn_store_open(&s->store, path, TN_READ_ONLY, NULL);
+    if (d->refused == TN_OK) {
         seg = tn_store_segment(s->store);
         d->header = *seg->base;
         look_at(d, seg->base, seg->reach);
         return;
     }
     s->store = NULL;
-    dump_wrong(d, "no reader can open it: %s", tn_errmsg());
+    snprintf(d->why, sizeof(d->why), "%s", tn_errmsg());
+    if (is_verdict(d->refused))
+        dump_wrong(d, "no reader can open it: %s", d->why);
+    else
+        fprintf(d->out, "  no reader can open it now: %s\n", d->why);
     look_at_bytes(d, s, sb);
 }
 

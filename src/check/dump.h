@@ -20,8 +20,10 @@ enum { DUMP_LANDMARKS = 1024 };
  * others may be changing it. */
 struct dump {
     FILE *out;
-    size_t wrong; /* things found to be so */
-    bool begun;   /* something was printed */
+    size_t wrong;      /* things found to be so */
+    bool begun;        /* something was printed */
+    tn_status refused; /* what a reader was answered, and why */
+    char why[1024];
 
     const struct segment *base; /* NULL: there is no segment to be seen */
     const struct heap *h;       /* the same place */

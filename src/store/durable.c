@@ -120,15 +120,32 @@ tn_store *durable_store_of(const tn_segment *view)
     return view->extend == extend_durable ? view->extend_arg : NULL;
 }
 
+/* W and R take equally many addresses; where all there are went to W, R gets
+ * none, and half as many for each are tried. */
+static tn_status map_both(tn_store *store, const tn_options *options)
+{
+    struct region *w = &store->region, *r = &store->durable->read;
+    uint64_t most = UINT64_MAX;
+    tn_status status;
+
+    for (;;) {
+        status = store_map_only(store, REGION_PRIVATE, options, most);
+        if (status != TN_OK)
+            return status;
+        status = region_map(r, &store->file, REGION_READ, w->size, NULL);
+        if (status != TN_ENOMEM || w->size / 2 < store->backed)
+            return status;
+        most = w->size / 2;
+        region_unmap(w);
+    }
+}
+
 static tn_status map_views(tn_store *store, const tn_options *options)
 {
     struct durable *d = store->durable;
     tn_segment *seg = &d->read_segment;
-    tn_status status = store_map_only(store, REGION_PRIVATE, options);
+    tn_status status = map_both(store, options);
 
-    if (status == TN_OK)
-        status = region_map(&d->read, &store->file, REGION_READ,
-                            store->region.size, NULL);
     if (status == TN_OK)
         status = region_map(&d->marks_region, &store->file, REGION_SHARED, PAGE,
                             NULL);

@@ -74,18 +74,19 @@ static tn_status verify_header(tn_store *store, bool at_work)
 }
 
 tn_status store_map_only(tn_store *store, enum region_access access,
-                         const tn_options *options)
+                         const tn_options *options, uint64_t most)
 {
     const struct superblock *sb = &store->superblock;
     tn_segment *seg = &store->segment;
     uint64_t size;
     tn_status status = file_size(&store->file, &size);
 
+    if (most > sb->max_size)
+        most = sb->max_size;
     if (status == TN_OK)
-        status =
-            region_map_most(&store->region, &store->file, access,
-                            sb->max_size > size ? sb->max_size : size, size,
-                            options != NULL ? options->address : NULL);
+        status = region_map_most(&store->region, &store->file, access,
+                                 most > size ? most : size, size,
+                                 options != NULL ? options->address : NULL);
     if (status != TN_OK)
         return status;
     seg->base = (struct segment *)(store->region.base + STORE_SEGMENT_OFF);
@@ -103,7 +104,7 @@ tn_status store_map_only(tn_store *store, enum region_access access,
 tn_status store_map(tn_store *store, enum region_access access,
                     const tn_options *options, bool at_work)
 {
-    tn_status status = store_map_only(store, access, options);
+    tn_status status = store_map_only(store, access, options, UINT64_MAX);
 
     return status == TN_OK ? verify_header(store, at_work) : status;
 }

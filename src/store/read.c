@@ -289,7 +289,7 @@ TN_API tn_status tn_read_end(tn_store *store, const tn_segment *view)
 static tn_status map_for_reading(tn_store *store, const tn_options *options)
 {
     struct durable *d = store->durable;
-    tn_status status = store_map_only(store, REGION_READ, options);
+    tn_status status = store_map_only(store, REGION_READ, options, UINT64_MAX);
 
     if (status != TN_OK)
         return status;

@@ -45,9 +45,10 @@ tn_status store_complete(struct file *f, struct superblock *sb);
 tn_status store_map(tn_store *store, enum region_access access,
                     const tn_options *options, bool at_work);
 
-/* The two steps of it: the second believes no byte of view's header. */
+/* The two steps of it: the first with no more addresses than most bytes, but
+ * for all of the file; the second believes no byte of view's header. */
 tn_status store_map_only(tn_store *store, enum region_access access,
-                         const tn_options *options);
+                         const tn_options *options, uint64_t most);
 tn_status store_check_header(tn_store *store, const tn_segment *view);
 
 /* A copy of the segment of store as it is now, in a file without a name in the

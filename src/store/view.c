@@ -121,7 +121,7 @@ static tn_status open_private_commit(tn_store *store, const tn_options *options)
     tn_status status = durable_make_handle(store, options);
 
     if (status == TN_OK)
-        status = store_map_only(store, REGION_PRIVATE, options);
+        status = store_map_only(store, REGION_PRIVATE, options, UINT64_MAX);
     if (status == TN_OK)
         status = read_lay_pending(store);
     if (status == TN_OK)

@@ -3,7 +3,7 @@
 # What differs from run to run goes; columns stay where they are.
 plain()
 {
-    sed -e 's/[0-9a-f]\{16\}/HEX/g' -e 's/^\(  uuid  *\).*/\1UUID/'
+    sed -e 's/[0-9a-f]\{12,16\}/HEX/g' -e 's/^\(  uuid  *\).*/\1UUID/'
 }
 
 "$TENON" create --size 64K s.tn
