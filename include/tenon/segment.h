@@ -275,7 +275,8 @@ TN_API void *tn_realloc_cmd(tn_segment *seg, unsigned command, size_t limit,
                             size_t *preferred, void **reuse, size_t element);
 
 /* Write zero over all memory that is not in use, so that no deleted secret is
- * left and files compress.  What is then allocated from it is zero. */
+ * left and files compress.  What is allocated then is zero, until
+ * something else is freed. */
 TN_API tn_status tn_zero_free(tn_segment *seg);
 
 /* --- Places -------------------------------------------------------------- */

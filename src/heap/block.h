@@ -164,11 +164,13 @@ static inline void block_clear_footer(struct heap *h, uint64_t next)
     *footer_before(h, next) = 0;
 }
 
-/* Tell the block at off whether the one before it is free. */
+/* Tell the block at off whether the one before it is free.  Its state may just
+ * be changed by somebody who has no lock of ours (magazine.c). */
 static inline void block_mark_prev(struct heap *h, uint64_t off,
                                    uint64_t prev_used)
 {
-    word_store(h, off, (word_load(h, off) & ~HEAP_PREV_USED) | prev_used);
+    if ((word_load(h, off) & HEAP_PREV_USED) != prev_used)
+        __atomic_fetch_xor(word_at(h, off), HEAP_PREV_USED, __ATOMIC_RELEASE);
 }
 
 /* --- A change ------------------------------------------------------------- */
@@ -250,6 +252,10 @@ uint64_t chain_free_before(const struct heap *h, uint64_t off);
 /* Put the header of the used block at p into *word.  Safe for any p; as
  * heap_free(). */
 tn_status chain_find_used(const struct heap *h, const void *p, uint64_t *word);
+
+/* Let the heap have the block at off, which is BLOCK_QUICK and in no list: let
+ * it wait or, if merge or there is no room, merge it. */
+void chain_keep(struct heap *h, uint64_t off, bool merge);
 
 /* Decide anew how much may wait. */
 void chain_set_room(struct heap *h);

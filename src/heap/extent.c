@@ -85,7 +85,7 @@ tn_status heap_init(struct heap *h, size_t size, size_t reserved, tn_fit fit)
                        .first = first_for(reserved),
                        .end = first_for(reserved),
                        .reserved = (uint32_t)reserved,
-                       .fit = (uint32_t)fit};
+                       .fit = (uint16_t)fit};
     write_end(h, h->end, HEAP_PREV_USED);
     take_in_room(h);
     take_tables(h);
@@ -110,7 +110,8 @@ static bool frame_is_sound(const struct heap *h)
 {
     return h->size <= HEAP_MAX_SIZE && h->reserved >= sizeof(struct heap) &&
            h->first == first_for(h->reserved) && h->first <= end_for(h->size) &&
-           (h->fit == TN_FIT_BEST || h->fit == TN_FIT_SEQ);
+           (h->fit == TN_FIT_BEST || h->fit == TN_FIT_SEQ) &&
+           h->held <= HEAP_HELD_BROKEN;
 }
 
 static bool tables_are_sound(const struct heap *h)
@@ -226,6 +227,10 @@ tn_status chain_rebuild(struct heap *h)
 {
     uint64_t end, tables;
 
+    if (h->held != HEAP_HELD_NOT) {
+        heap_break(h);
+        return TN_ECORRUPT;
+    }
     if (!frame_is_sound(h) || chain_verify(h, &end, &tables) != TN_OK)
         return TN_ECORRUPT;
     h->end = end;
@@ -241,7 +246,10 @@ tn_status chain_rebuild(struct heap *h)
 tn_status heap_rebuild(struct heap *h)
 {
     uint64_t sequence = change_begin(h);
-    tn_status status = chain_rebuild(h);
+    tn_status status;
+
+    heap_hold(h, false);
+    status = chain_rebuild(h);
 
     if (status == TN_OK)
         status = take_in_room(h);

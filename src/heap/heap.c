@@ -38,7 +38,8 @@
  *   H5  With tables: the tree holds the BLOCK_FREE blocks of 1 KiB and more and
  *       nothing else, each once, by size and address.
  *   H6  With tables: each quick list holds the BLOCK_QUICK blocks of its size
- *       and nothing else, each once, and counts them.
+ *       and nothing else, each once, and counts them; but for those that
+ *       magazines hold, while there are any.
  *   H7  Without tables: the list holds the BLOCK_FREE blocks, each once, by
  *       address; there are no BLOCK_QUICK blocks.
  *   H8  taken, waiting and fixed are sums over the blocks; tables names the one
@@ -148,6 +149,47 @@ static void quick_flush(struct heap *h, uint64_t bin)
             return;
         }
     }
+}
+
+/* Release the block at off, and clear what the heap wrote between it and its
+ * free neighbours: it may have come from wiped memory and never been used. */
+static void release_cleanly(struct heap *h, uint64_t off, uint64_t word)
+{
+    uint64_t next = off + word_size(word), next_word = word_load(h, next);
+    uint64_t before = (word & HEAP_PREV_USED) == 0 ? *footer_before(h, off) : 0;
+
+    links_at(h, off)->next = 0;
+    h->taken -= word_size(word);
+    if (chain_release(h, off, word) != TN_OK) {
+        h->taken += word_size(word);
+        return;
+    }
+    if (before != 0)
+        word_store(h, off, 0);
+    if (before > HEAP_MIN_BLOCK) /* else new links may lie there */
+        block_clear_footer(h, off);
+    if (word_state(next_word) == BLOCK_FREE) {
+        word_store(h, next, 0);
+        *links_at(h, next) = (struct block_links){0};
+        if (word_size(next_word) >= HEAP_BINNED)
+            block_clear_links(h, next);
+    }
+}
+
+void chain_keep(struct heap *h, uint64_t off, bool merge)
+{
+    uint64_t word = word_load(h, off), size = word_size(word), *list;
+
+    if (!merge && h->tables != 0 && h->waiting + size <= h->room) {
+        list = &tables_of(h)->quick[bin_of(size)];
+        if (*list < QUICK_LONGEST * QUICK_ONE) {
+            links_at(h, off)->next = *list;
+            *list = (*list | QUICK_OFF) + 1 + off;
+            h->waiting += size;
+            return;
+        }
+    }
+    release_cleanly(h, off, word);
 }
 
 /* Take a waiting block that is a little larger.  What it wastes is less than
@@ -301,7 +343,6 @@ tn_status chain_release(struct heap *h, uint64_t off, uint64_t word)
         hung = fit_remove(h, next, word_size(next_word));
         size += word_size(next_word);
         next = off + size;
-        next_word = word_load(h, next);
     }
     if (before != 0) {
         off -= before;
@@ -309,7 +350,7 @@ tn_status chain_release(struct heap *h, uint64_t off, uint64_t word)
         hung = fit_remove(h, off, before) && hung;
     }
     block_write_free(h, off, size, word_load(h, off) & HEAP_PREV_USED);
-    word_store(h, next, next_word & ~HEAP_PREV_USED);
+    block_mark_prev(h, next, 0);
     if (unlikely(!hung || !fit_insert(h, off, size)))
         return chain_rebuild(h);
     return TN_OK;
@@ -352,6 +393,26 @@ void *heap_alloc(struct heap *h, size_t n, enum block_state state)
 
     HEAP_DEEP_CHECK(h);
     return p;
+}
+
+void *heap_alloc_waiting(struct heap *h, size_t n)
+{
+    return h->tables != 0 ? quick_pop(h, block_size_for(n), BLOCK_QUICK) : NULL;
+}
+
+void *heap_alloc_spare(struct heap *h, size_t n, enum block_state state)
+{
+    uint64_t size = block_size_for(n), off = fit_find(h, size), sequence;
+    bool had;
+
+    if (off == 0 || off == FIT_BROKEN)
+        return NULL;
+    sequence = change_begin(h);
+    had = fit_remove(h, off, word_size(word_load(h, off)));
+    if (had)
+        split(h, off, size, state);
+    change_end(h, sequence);
+    return had ? heap_at(h, off) : NULL;
 }
 
 /* How far into the free block at off a block of size bytes can begin so that
@@ -588,6 +649,28 @@ size_t heap_largest(struct heap *h)
         size = chain_rebuild(h) == TN_OK ? fit_largest(h) : 0;
     change_end(h, sequence);
     return size == 0 ? 0 : size - HEAP_OVERHEAD;
+}
+
+void heap_hold(struct heap *h, bool held)
+{
+    h->held = held ? HEAP_HELD : HEAP_HELD_NOT;
+}
+
+bool heap_is_broken(const struct heap *h)
+{
+    return __atomic_load_n(&h->held, __ATOMIC_RELAXED) == HEAP_HELD_BROKEN;
+}
+
+void heap_break(struct heap *h)
+{
+    __atomic_store_n(&h->held, (uint16_t)HEAP_HELD_BROKEN, __ATOMIC_RELAXED);
+}
+
+bool heap_waits_behind(const struct heap *h, const void *p)
+{
+    uint64_t off = heap_off(h, p), next = off + word_size(word_load(h, off));
+
+    return word_state(word_load(h, next)) == BLOCK_QUICK;
 }
 
 size_t heap_used_bytes(const struct heap *h)

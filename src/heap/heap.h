@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 struct heap;
+struct magazine;
 
 /* A place in a heap: pointers and offsets from its start.  p is inside. */
 static inline uint64_t heap_off(const struct heap *h, const void *p)
@@ -62,6 +63,11 @@ tn_status heap_verify_header(const struct heap *h, size_t available);
 /* Return n bytes aligned to 16 (n may be 0) as a block of this state, or NULL
  * when no free block is large enough. */
 void *heap_alloc(struct heap *h, size_t n, enum block_state state);
+
+/* The same, but only if it costs little: a block that waits, which stays
+ * BLOCK_QUICK; or a part of a free block.  n is at most MAGAZINE_MOST. */
+void *heap_alloc_waiting(struct heap *h, size_t n);
+void *heap_alloc_spare(struct heap *h, size_t n, enum block_state state);
 
 /* The same, with (p + offset) a multiple of alignment, a power of two; NULL
  * also if that cannot be because p itself is a multiple of 16. */
@@ -99,6 +105,33 @@ tn_status heap_alloc_many(struct heap *h, size_t size, size_t count,
 tn_status heap_alloc_many_sizes(struct heap *h, const size_t *sizes,
                                 size_t count, size_t element, tn_chain *chain);
 void heap_free_many(struct heap *h, tn_chain *chain);
+
+/* magazine.c: blocks that wait apart from the heap.  The caller of the first
+ * two has the magazine's lock; they take one for n bytes, or NULL, and let p
+ * wait, or do not because there is no room or it is no block to let wait
+ * (heap_free_raw() tells).  n is at most MAGAZINE_MOST: a block may be larger
+ * by a granule than it need be, and must have a list even so. */
+enum { MAGAZINE_MOST = HEAP_QUICK - HEAP_OVERHEAD - 2 * HEAP_GRANULE };
+
+void *magazine_pop(struct heap *h, struct magazine *m, size_t n);
+bool magazine_push(struct heap *h, struct magazine *m, void *p);
+
+/* The caller of these has the heap's lock too.  Fetch some blocks for n bytes;
+ * make room for one that has size bytes; let the heap have all blocks; or
+ * forget them, after a rebuild. */
+void magazine_fill(struct heap *h, struct magazine *m, size_t n);
+void magazine_make_room(struct heap *h, struct magazine *m, size_t size);
+void magazine_empty(struct heap *h, struct magazine *m);
+void magazine_reset(struct magazine *m);
+
+/* Say that others hold blocks, or no longer.  While they do, the heap does not
+ * rebuild itself, and figures and checks leave out what they hold. */
+void heap_hold(struct heap *h, bool held);
+bool heap_is_broken(const struct heap *h);
+void heap_break(struct heap *h);
+
+/* Is there a waiting block behind the one at p, which heap_owns() accepts? */
+bool heap_waits_behind(const struct heap *h, const void *p);
 
 /* Exact figures.  Free bytes count whole blocks, headers included; the largest
  * is what one heap_alloc() can get. */

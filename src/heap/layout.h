@@ -63,10 +63,18 @@ struct heap {
     uint64_t list;     /* without tables, all free blocks by address */
     uint64_t fixed;    /* bytes in BLOCK_FIXED blocks, but the end block */
     uint32_t reserved; /* bytes at the start that are the owner's */
-    uint32_t fit;      /* enum tn_fit */
+    uint16_t fit;      /* enum tn_fit */
+    uint16_t held;     /* enum heap_held; 0 in a store at rest */
     uint64_t room;     /* bytes that may wait; 0 without tables */
 };
 _Static_assert(sizeof(struct heap) == 96, "struct heap is file format");
+
+/* Do others hold blocks that are BLOCK_QUICK?  See magazine.c. */
+enum heap_held {
+    HEAP_HELD_NOT = 0,
+    HEAP_HELD = 1,
+    HEAP_HELD_BROKEN = 2, /* and the heap needs to be rebuilt */
+};
 
 /* Bin and quick list number i are for blocks of exactly 32 + 16 * i bytes. */
 struct heap_tables {
@@ -75,6 +83,15 @@ struct heap_tables {
     uint64_t quick[HEAP_QUICKS]; /* and in bits 48 up, how many wait */
 };
 _Static_assert(sizeof(struct heap_tables) == 1528, "heap_tables");
+
+/* Quick lists apart from the heap's, for users without its lock. */
+struct magazine {
+    uint64_t sequence; /* odd while a change is under way */
+    uint64_t waiting;  /* bytes in the lists */
+    uint64_t room;     /* bytes that may wait */
+    uint64_t lists[HEAP_QUICKS];
+};
+_Static_assert(sizeof(struct magazine) == 1048, "struct magazine");
 
 #define QUICK_COUNT_SHIFT 48
 #define QUICK_ONE         (UINT64_C(1) << QUICK_COUNT_SHIFT)

@@ -8,6 +8,8 @@
  * allows it, by grow_step or what is needed, whichever is more; and if so much
  * is not to be had, by what is needed alone.
  *
+ * What waits in magazines is used up before that.
+ *
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "base/bytes.h"
@@ -41,7 +43,7 @@ static size_t step_of(const tn_segment *seg)
                                : heap_size(segment_heap(seg)) / 8;
 }
 
-tn_status segment_make_room(const tn_segment *seg, size_t n)
+static tn_status grow_for(const tn_segment *seg, size_t n)
 {
     size_t size = heap_size(segment_heap(seg)), least, wanted;
     tn_status status;
@@ -65,6 +67,18 @@ tn_status segment_make_room(const tn_segment *seg, size_t n)
     if (status != TN_OK && least < wanted)
         status = extend_to(seg, least);
     return status;
+}
+
+tn_status segment_make_room(const tn_segment *seg, size_t n)
+{
+    bool reclaimed = magazines_reclaim(seg);
+    tn_status status;
+
+    if (reclaimed && n <= HEAP_MAX_SIZE &&
+        heap_largest(segment_heap(seg)) >= n + SLACK)
+        return TN_OK;
+    status = grow_for(seg, n);
+    return reclaimed ? TN_OK : status; /* it may be enough even so */
 }
 
 /* A segment in memory of malloc()'s may move. */

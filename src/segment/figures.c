@@ -89,21 +89,33 @@ static void count_blocks(const tn_segment *seg, tn_stats *out)
     }
 }
 
+/* The segment's own memory, which counts as overhead. */
+static size_t bytes_of_its_own(const tn_segment *seg)
+{
+    return bytes_of_sums(seg) + magazines_bytes(seg);
+}
+
 TN_API tn_status tn_segment_stats(const tn_segment *seg, tn_stats *out)
 {
     tn_stats stats = {0};
-    tn_status status = lock_both(seg);
+    tn_status status = segment_lock_names(seg);
 
     if (status != TN_OK)
         return status;
+    status = segment_stop(seg);
+    if (status != TN_OK) {
+        segment_unlock_names(seg);
+        return status;
+    }
     stats.size = tn_segment_size(seg);
     stats.index = segment_index_kind(seg);
     stats.fit = (tn_fit)seg->base->heap.fit;
     count_blocks(seg, &stats);
-    stats.used_bytes -= bytes_of_sums(seg);
-    stats.index_bytes -= bytes_of_sums(seg);
+    stats.used_bytes -= bytes_of_its_own(seg);
+    stats.index_bytes -= bytes_of_its_own(seg);
     stats.overhead_bytes = stats.size - stats.used_bytes - stats.free_bytes;
-    unlock_both(seg);
+    segment_go(seg);
+    segment_unlock_names(seg);
     *out = stats;
     return TN_OK;
 }
@@ -112,10 +124,10 @@ TN_API size_t tn_free_bytes(const tn_segment *seg)
 {
     size_t bytes;
 
-    if (segment_lock_heap(seg) != TN_OK)
+    if (segment_stop(seg) != TN_OK)
         return 0;
-    bytes = heap_free_bytes(segment_heap(seg));
-    segment_unlock_heap(seg);
+    bytes = heap_free_bytes(segment_heap(seg)) + magazines_waiting(seg);
+    segment_go(seg);
     return bytes;
 }
 
@@ -123,10 +135,11 @@ TN_API bool tn_all_free(const tn_segment *seg)
 {
     bool all;
 
-    if (segment_lock_heap(seg) != TN_OK)
+    if (segment_stop(seg) != TN_OK)
         return false;
-    all = heap_used_bytes(segment_heap(seg)) == bytes_of_sums(seg);
-    segment_unlock_heap(seg);
+    all = heap_used_bytes(segment_heap(seg)) - magazines_waiting(seg) ==
+          bytes_of_its_own(seg);
+    segment_go(seg);
     return all;
 }
 

@@ -56,7 +56,23 @@ struct segment {
     uint64_t sections;
 
     struct mutex heap_lock;
-    uint64_t reserved2; /* zero */
+    uint64_t magazines; /* struct magazines, a block of BLOCK_INDEX; 0: none */
+};
+
+/* Quick lists for users without the heap lock, while the segment is in shared
+ * use: nothing of it is left in a store at rest. */
+struct segment_magazine {
+    struct mutex lock;
+    uint64_t reserved; /* zero */
+    struct magazine magazine;
+    uint64_t padding[5]; /* to a cache line */
+};
+_Static_assert(sizeof(struct segment_magazine) % 64 == 0, "cache lines");
+
+enum { SEGMENT_MAGAZINES = 8 };
+
+struct magazines {
+    struct segment_magazine all[SEGMENT_MAGAZINES];
 };
 
 #endif

@@ -52,13 +52,15 @@ static bool names_are_torn(const struct segment *base)
 
 static bool heap_is_torn(const struct segment *base)
 {
-    return is_odd(heap_sequence(&base->heap)) || is_odd(base->types_sequence);
+    return is_odd(heap_sequence(&base->heap)) || is_odd(base->types_sequence) ||
+           heap_is_broken(&base->heap);
 }
 
 bool segment_is_torn(const struct segment *base)
 {
     return names_are_torn(base) || heap_is_torn(base) || base->building != 0 ||
-           base->building_alone != 0;
+           base->building_alone != 0 || base->magazines != 0 ||
+           base->heap.held != HEAP_HELD_NOT;
 }
 
 /* Another process may have made the segment larger than the addresses that

@@ -17,10 +17,29 @@ static tn_status enter(const tn_segment *seg)
     return segment_lock_heap(seg);
 }
 
+/* Without the heap lock if that can be. */
+static void *alloc_beside_others(tn_segment *seg, size_t size)
+{
+    struct heap *h = segment_heap(seg);
+    void *p = magazines_alloc(seg, size);
+
+    if (likely(p != NULL) || enter(seg) != TN_OK)
+        return p;
+    p = magazines_fetch(seg, size);
+    if (p == NULL)
+        p = heap_alloc(h, size, BLOCK_RAW);
+    if (p == NULL && segment_make_room(seg, size) == TN_OK)
+        p = heap_alloc(h, size, BLOCK_RAW);
+    segment_unlock_heap(seg);
+    return p;
+}
+
 TN_API void *tn_alloc(tn_segment *seg, size_t size)
 {
     void *p;
 
+    if (seg->magazines != NULL)
+        return alloc_beside_others(seg, size);
     if (unlikely(enter(seg) != TN_OK))
         return NULL;
     p = heap_alloc(segment_heap(seg), size, BLOCK_RAW);
@@ -67,12 +86,13 @@ TN_API tn_status tn_free(tn_segment *seg, void *p)
 {
     tn_status status;
 
-    if (p == NULL)
+    if (p == NULL || (seg->magazines != NULL && magazines_free(seg, p)))
         return TN_OK;
     status = enter(seg);
     if (unlikely(status != TN_OK))
         return status;
-    status = heap_free_raw(segment_heap(seg), p);
+    if (seg->magazines == NULL || !magazines_keep(seg, p))
+        status = heap_free_raw(segment_heap(seg), p);
     if (unlikely(status == TN_EINVAL) && check_raw(seg, p) == TN_OK)
         error_set(TN_EINVAL, "%p is no allocation of this segment", p);
     else if (unlikely(status == TN_ECORRUPT))
@@ -95,6 +115,8 @@ TN_API void *tn_realloc(tn_segment *seg, void *p, size_t size)
     if (!heap_owns(segment_heap(seg), p))
         error_set(TN_EINVAL, "%p is no allocation of this segment", p);
     else if (check_raw(seg, p) == TN_OK) {
+        if (seg->magazines != NULL && heap_waits_behind(segment_heap(seg), p))
+            magazines_reclaim(seg);
         fresh = heap_realloc(segment_heap(seg), p, size);
         if (fresh == NULL && segment_make_room(seg, size) == TN_OK)
             fresh = heap_realloc(segment_heap(seg), p, size);
@@ -236,6 +258,8 @@ TN_API void *tn_realloc_cmd(tn_segment *seg, unsigned command, size_t limit,
     if (enter(seg) != TN_OK)
         return NULL;
     if (check_command(seg, command, limit, wanted, reuse, element) == TN_OK) {
+        if ((command & (TN_EXPAND_FWD | TN_EXPAND_BWD)) != 0)
+            magazines_reclaim(seg); /* neighbours that wait count as free */
         p = heap_resize(h, command, limit, preferred, reuse, element);
         if (p == NULL && (command & TN_NEW) != 0 &&
             segment_make_room(seg, wanted * element) == TN_OK) {
@@ -249,11 +273,14 @@ TN_API void *tn_realloc_cmd(tn_segment *seg, unsigned command, size_t limit,
 
 TN_API tn_status tn_zero_free(tn_segment *seg)
 {
-    tn_status status = enter(seg);
+    tn_status status = segment_writable(seg);
 
+    if (status == TN_OK)
+        status = segment_stop(seg);
     if (status != TN_OK)
         return status;
+    magazines_flush(seg);
     heap_zero_free(segment_heap(seg));
-    segment_unlock_heap(seg);
+    segment_go(seg);
     return TN_OK;
 }

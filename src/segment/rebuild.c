@@ -39,7 +39,7 @@ static tn_status rebuild_types(const tn_segment *seg)
 
 tn_status rebuild_heap(const tn_segment *seg)
 {
-    tn_status status = heap_rebuild(segment_heap(seg));
+    tn_status status = magazines_rebuild_heap(seg);
 
     return status == TN_OK ? rebuild_types(seg) : status;
 }
@@ -52,7 +52,7 @@ static bool is_garbage(const tn_segment *seg, const void *payload,
     uint64_t record;
 
     if (state == BLOCK_INDEX)
-        return true;
+        return seg->magazines == NULL || payload != seg->magazines;
     if (state != BLOCK_BUILDING)
         return false;
     record = record_in_block(h, segment_index_kind(seg), payload);
@@ -214,5 +214,8 @@ tn_status segment_rebuild(tn_segment *seg)
 {
     tn_status status = heap_rebuild(segment_heap(seg));
 
+    seg->magazines = NULL; /* swept with the memory of the indexes */
+    if (status == TN_OK)
+        seg->base->magazines = 0;
     return status == TN_OK ? rebuild_indexes(seg, true) : status;
 }

@@ -108,6 +108,7 @@ tn_status segment_reset_locks(struct segment *base)
     memset(&base->names_lock, 0, sizeof(base->names_lock));
     memset(&base->heap_lock, 0, sizeof(base->heap_lock));
     base->sections = 0;
+    base->magazines = 0;
     status = mutex_init(&base->names_lock, true);
     return status == TN_OK ? mutex_init(&base->heap_lock, false) : status;
 }

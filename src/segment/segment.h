@@ -32,7 +32,8 @@ struct tn_segment {
     bool locking;     /* others use it too: take the locks */
     bool reaches_all; /* nobody can make it larger than reach */
     bool read_only;
-    bool live; /* read-only, while others may write */
+    bool live;                   /* read-only, while others may write */
+    struct magazines *magazines; /* NULL: none */
     enum segment_memory memory;
     segment_extend_fn *extend; /* NULL: cannot grow by itself */
     void *extend_arg;
@@ -86,8 +87,41 @@ static inline void segment_unlock_heap(const tn_segment *seg)
  * has addresses for. */
 tn_status segment_within_reach(const tn_segment *seg);
 
-/* Was somebody killed in the middle of a change?  Nobody else uses it. */
+/* Was somebody killed in the middle of a change, or without having dropped the
+ * magazines?  Nobody else uses it. */
 bool segment_is_torn(const struct segment *base);
+
+/* --- magazines.c --------------------------------------------------------- */
+
+/* Allocate n bytes, or take back p, without the heap lock.  NULL or false: this
+ * cannot be done so. */
+void *magazines_alloc(const tn_segment *seg, size_t n);
+bool magazines_free(const tn_segment *seg, void *p);
+
+/* The caller of the next four holds the heap lock.  Allocate by fetching more;
+ * take back p by making room; free all that waits, as memory is needed (is
+ * there more now?); rebuild the heap. */
+void *magazines_fetch(const tn_segment *seg, size_t n);
+bool magazines_keep(const tn_segment *seg, void *p);
+bool magazines_reclaim(const tn_segment *seg);
+tn_status magazines_rebuild_heap(const tn_segment *seg);
+
+/* Take the heap lock and stop all who allocate without it, and let them go.
+ * Between the two, magazines_flush() frees all that waits: then the heap is as
+ * if there were no magazines. */
+tn_status segment_stop(const tn_segment *seg);
+void segment_go(const tn_segment *seg);
+void magazines_flush(const tn_segment *seg);
+
+/* Make or drop them, while nobody else uses the segment; use those that others
+ * made.  False: there is no room, and it goes without. */
+bool magazines_make(tn_segment *seg);
+void magazines_drop(tn_segment *seg);
+void magazines_join(tn_segment *seg);
+
+/* Bytes of the block that they are in, and of those that wait in them. */
+size_t magazines_bytes(const tn_segment *seg);
+size_t magazines_waiting(const tn_segment *seg);
 
 /* --- rebuild.c ----------------------------------------------------------- */
 

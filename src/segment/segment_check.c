@@ -12,7 +12,8 @@
  *   S5  Every named and unique object is in its index, and the index counts no
  *       others.
  *   S6  No block is in state BLOCK_BUILDING while nobody else is at work.
- *   S7  Every block in state BLOCK_INDEX is one of an index, or the page sums.
+ *   S7  Every block in state BLOCK_INDEX is one of an index, or has the page
+ *       sums or magazines.
  *   S8  What the header reserves is zero.
  *
  * SPDX-License-Identifier: BSD-2-Clause
@@ -148,7 +149,7 @@ void segment_check(const tn_segment *seg, struct report *report)
     index_blocks =
         index_check(&base->heap, &base->named, TN_KIND_NAMED, report) +
         index_check(&base->heap, &base->unique, TN_KIND_UNIQUE, report) +
-        (base->sums != 0);
+        (base->sums != 0) + (base->magazines != 0);
     report->layer = "segment";
     check_objects(seg, index_blocks, report);
 }
@@ -160,10 +161,11 @@ static tn_status check_locked(const tn_segment *seg, segment_check_fn *check,
 
     if (status != TN_OK)
         return status;
-    status = segment_lock_heap(seg);
+    status = segment_stop(seg);
     if (status == TN_OK) {
+        magazines_flush(seg);
         check(seg, report);
-        segment_unlock_heap(seg);
+        segment_go(seg);
         status = report_status(report);
     }
     segment_unlock_names(seg);

@@ -55,6 +55,8 @@ static tn_use use_of(const tn_segment *seg, const struct piece *piece)
 
     if (piece->state == BLOCK_INDEX && piece->off == seg->base->sums)
         return TN_USE_SUMS;
+    if (piece->state == BLOCK_INDEX && piece->off == seg->base->magazines)
+        return TN_USE_OWN;
     return uses[piece->state];
 }
 

@@ -47,10 +47,10 @@ static tn_status write_locked(tn_store *made, const tn_segment *seg)
 
     if (status != TN_OK)
         return status;
-    status = segment_lock_heap(seg);
+    status = segment_stop(seg);
     if (status == TN_OK) {
         status = write_segment(made, seg->base);
-        segment_unlock_heap(seg);
+        segment_go(seg);
     }
     segment_unlock_names(seg);
     return status;

@@ -42,7 +42,10 @@
 #include "store/sums.h"
 #include "store/superblock.h"
 
-enum { SETTLE_ROUNDS = 3 };
+enum {
+    SETTLE_ROUNDS = 3,
+    MAGAZINES_FROM = 256 * 1024, /* bytes: smaller segments do without */
+};
 
 static tn_status busy(const tn_store *store, tn_status status,
                       const char *reason)
@@ -215,6 +218,10 @@ static tn_status open_inside(tn_store *store, bool first, unsigned flags,
     status = first ? begin_sharing(store, state, flags, options, until)
                    : join(store, state, options);
     seg->locking = true;
+    if (status == TN_OK && !first)
+        magazines_join(seg);
+    else if (status == TN_OK && tn_segment_size(seg) >= MAGAZINES_FROM)
+        magazines_make(seg);
     if (status == TN_OK && first)
         status = flock_try(&store->locks, STORE_LOCK_SHR, false);
     if (status == TN_OK && !first && (flags & TN_VERIFY) != 0) {
@@ -330,6 +337,8 @@ static tn_status settle(tn_store *store)
     struct segment *base = seg->base;
     tn_status status;
 
+    if (base->sharers == 0)
+        magazines_drop(seg);
     if (base->sharers == 0 && !segment_is_torn(base))
         return TN_OK;
     if (heap_size(&base->heap) > seg->reach)
@@ -439,6 +448,7 @@ static tn_status shrink_alone(tn_store *store)
         status = flock_try(&store->locks, STORE_LOCK_VIEW, true);
     if (status != TN_OK)
         return busy(store, status, "open elsewhere");
+    magazines_drop(seg);
     sums_drop(seg); /* the next commit makes a block of the right size */
     status = tn_shrink_indexes(seg);
     if (status != TN_OK)

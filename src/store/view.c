@@ -216,10 +216,10 @@ static tn_status copy_under_locks(tn_store *store, tn_store *source)
 
     if (status != TN_OK)
         return status;
-    status = segment_lock_heap(seg);
+    status = segment_stop(seg);
     if (status == TN_OK) {
         status = copy_segment(store, seg);
-        segment_unlock_heap(seg);
+        segment_go(seg);
     }
     segment_unlock_names(seg);
     return status;

@@ -245,7 +245,9 @@ int main(void)
 
     alarm(LIMIT_S);
     tmpdir_enter();
-    for (int fit = TN_FIT_BEST; fit <= TN_FIT_SEQ; fit++)
+    for (int fit = TN_FIT_BEST; fit <= TN_FIT_SEQ; fit++) {
+        /* Large enough for magazines, or not. */
+        options.size = fit == TN_FIT_BEST ? 512 * 1024 : 128 * 1024;
         for (int kind = TN_INDEX_ISET; kind <= TN_INDEX_NULL; kind++) {
             options.fit = (tn_fit)fit;
             options.index = (tn_index)kind;
@@ -254,6 +256,7 @@ int main(void)
             else
                 run(&options, LEDGER_ALL);
         }
+    }
     for (int kind = TN_INDEX_ISET; kind <= TN_INDEX_HASH; kind++) {
         options.fit = TN_FIT_BEST;
         options.index = (tn_index)kind;

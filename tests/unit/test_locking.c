@@ -59,6 +59,7 @@ static tn_segment *handle(void *base)
                         .reaches_all = true,
                         .memory = SEGMENT_STORE,
                         .extend = extend};
+    magazines_join(seg);
     return seg;
 }
 
@@ -213,6 +214,13 @@ static const struct deed {
 };
 enum { DEEDS = sizeof(deeds) / sizeof(deeds[0]) };
 
+struct setting {
+    int deed;
+    tn_index index;
+    tn_fit fit;
+    bool magazines;
+};
+
 /* Leave the record of an anonymous object inside a free block, where
  * construct_over() will begin. */
 static void leave_record(tn_segment *seg)
@@ -227,10 +235,13 @@ static void leave_record(tn_segment *seg)
 }
 
 /* A segment with something of everything in it, at which deed is to be done. */
-static void prepare(const struct deed *deed, tn_index index, tn_fit fit)
+static void prepare(const struct deed *deed, const struct setting *s)
 {
-    tn_segment *seg = make(index, fit);
+    tn_segment *seg = make(s->index, s->fit);
     unsigned slots = deed->torn ? 6 : 14; /* putting right takes its time */
+
+    if (s->magazines)
+        cr_assert(magazines_make(seg));
 
     model_init(&m, seg, 1, 300);
     for (unsigned slot = 0; slot < slots; slot++) {
@@ -309,11 +320,15 @@ static void orphan(struct mutex *lock, pid_t owner)
 static bool others_go_on(const struct deed *deed, pid_t dead)
 {
     struct segment *base = (struct segment *)left;
+    tn_segment *seg;
 
     memcpy(left, shared, SIZE);
     orphan(&base->names_lock, dead);
     orphan(&base->heap_lock, dead);
-    return holds(deed, handle(base), false);
+    seg = handle(base);
+    for (int i = 0; seg->magazines != NULL && i < SEGMENT_MAGAZINES; i++)
+        orphan(&seg->magazines->all[i].lock, dead);
+    return holds(deed, seg, false);
 }
 
 /* All are dead, or the bytes were copied elsewhere. */
@@ -330,22 +345,22 @@ static bool copy_is_whole(const struct deed *deed)
     return good;
 }
 
-struct setting {
-    int deed;
-    tn_index index;
-    tn_fit fit;
-};
-
 static struct criterion_test_params settings_of_all(void)
 {
-    static struct setting settings[DEEDS * 5];
+    static struct setting settings[DEEDS * 10];
     size_t n = 0;
 
     for (int deed = 0; deed < DEEDS; deed++)
-        for (int index = TN_INDEX_ISET; index <= TN_INDEX_HASH; index++)
-            settings[n++] =
-                (struct setting){deed, (tn_index)index,
-                                 deed % 5 == index ? TN_FIT_SEQ : TN_FIT_BEST};
+        for (int index = TN_INDEX_ISET; index <= TN_INDEX_HASH; index++) {
+            struct setting s = {deed, (tn_index)index,
+                                deed % 5 == index ? TN_FIT_SEQ : TN_FIT_BEST,
+                                false};
+
+            settings[n++] = s;
+            s.magazines = true;
+            if (s.fit == TN_FIT_BEST && deed % 2 == index % 2)
+                settings[n++] = s;
+        }
     return cr_make_param_array(struct setting, settings, n);
 }
 
@@ -363,7 +378,7 @@ ParameterizedTest(struct setting *s, locking, recovers_at_every_store,
     struct steps steps;
     int step = 0, stores = 0;
 
-    prepare(deed, s->index, s->fit);
+    prepare(deed, s);
     memcpy(last, shared, SIZE);
     steps_start(&steps, deed->act, NULL);
     while (steps_next(&steps)) {
@@ -390,7 +405,7 @@ static int length_of(const struct deed *deed, const struct setting *s)
     struct steps steps;
     int length = 0;
 
-    prepare(deed, s->index, s->fit);
+    prepare(deed, s);
     steps_start(&steps, deed->act, NULL);
     while (steps_next(&steps))
         length++;
@@ -418,7 +433,7 @@ ParameterizedTest(struct setting *s, locking, survives_killed_owners,
     for (int end = stride / 2; end < length; end += stride) {
         struct steps steps;
 
-        prepare(deed, s->index, s->fit);
+        prepare(deed, s);
         steps_start(&steps, deed->act, NULL);
         for (int i = 0; i < end; i++)
             cr_assert(steps_next(&steps));
