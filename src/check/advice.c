@@ -62,7 +62,8 @@ static const struct advice table[] = {
      put_back},
     {"J5",
      "Commits are not affected, but something else wrote into the journal.",
-     reopen},
+     "If tenon info FILE says that the store is clean, remove FILE-journal: it "
+     "is made anew.  Else open it for writing and close it first."},
     {"J6", "Commits at the end of the journal may have been cut off.",
      put_back},
     {"O3",

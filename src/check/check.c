@@ -11,7 +11,8 @@
  *     objects           index_check()
  *     page sums         sums_audit         unless quick, if the view is of a
  *                                          commit; in threads beside the above
- *     end of file       page_check_tail()  full
+ *     free memory,      check_idle()       full
+ *     end of file       page_check_tail()
  *
  * Each layer checks with what stands beside it; here findings are counted,
  * named and handed on.  A store at work is checked under its locks, if this
@@ -20,6 +21,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "check/check.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "os/thread.h"
 #include "segment/segment.h"
@@ -27,20 +29,43 @@
 #include "store/sums.h"
 #include "store/superblock.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     DEFAULT_FINDINGS = 1000,
+    MOST_WALKS = 20,     /* over the chain of blocks, to name what is damaged */
     THREADS_FROM = 4096, /* pages that are worth starting threads for */
 };
 
 /* --- Findings ------------------------------------------------------------ */
 
+/* The object at the place of a finding.  Findings mostly come in ascending
+ * order; each that does not costs a walk, and so many are worth it. */
+static const char *name_of_place(struct check *c, uint64_t off, char *name)
+{
+    size_t others;
+
+    if (c->view == NULL || off < sizeof(struct segment))
+        return NULL;
+    if (off < c->last || c->last == 0) {
+        if (c->walks++ == MOST_WALKS)
+            c->view = NULL;
+        c->block = 0;
+    }
+    c->last = off;
+    return c->view != NULL && segment_name_at(c->view, off, off + 1, &c->block,
+                                              name, TN_NAME_MAX + 1, &others)
+               ? name
+               : NULL;
+}
+
 static void hand_on(void *arg, const tn_finding *finding)
 {
     struct check *c = arg;
+    char name[TN_NAME_MAX + 1];
     tn_finding whole = *finding;
 
     if (c->first[0] == '\0')
@@ -49,6 +74,8 @@ static void hand_on(void *arg, const tn_finding *finding)
     if (c->fn == NULL || c->reported == c->options.max_findings)
         return;
     c->reported++;
+    if (whole.object == NULL && strcmp(whole.layer, "page sums") != 0)
+        whole.object = name_of_place(c, whole.offset, name);
     advice_add(&whole);
     c->fn(c->arg, &whole);
 }
@@ -106,13 +133,17 @@ static void report_pages(struct check *c, const tn_segment *view,
 {
     char name[TN_NAME_MAX + 1];
     uint64_t block = 0;
+    size_t others;
 
     for (size_t i = 0; i < audit->bad_count && i < SUMS_BAD_MOST; i++) {
         uint64_t off = audit->bad[i] * STORE_PAGE - STORE_SEGMENT_OFF;
-        bool found = segment_name_at(view, off, off + STORE_PAGE, &block, name,
-                                     sizeof(name));
+        bool found;
 
-        sums_report_page(audit->bad[i], found ? name : NULL, &c->report);
+        others = 0;
+        found = segment_name_at(view, off, off + STORE_PAGE, &block, name,
+                                sizeof(name), &others);
+        sums_report_page(audit->bad[i], found ? name : NULL, others,
+                         &c->report);
     }
     if (audit->bad_count > SUMS_BAD_MOST)
         c->report.findings += audit->bad_count - SUMS_BAD_MOST;
@@ -128,6 +159,7 @@ static tn_status check_commit(struct check *c, const tn_segment *view)
 
     if (audit == NULL)
         return error_set(TN_ENOMEM, "no memory to check page sums");
+    c->view = view;
     sums = sums_audit_prepare(audit, view, &c->report);
     if (sums && audit->pages > THREADS_FROM)
         crew_start(&crew, c->options.threads - 1, sums_audit_work, audit);
@@ -139,20 +171,39 @@ static tn_status check_commit(struct check *c, const tn_segment *view)
         sums_audit_finish(audit, &c->report);
         report_pages(c, view, audit);
     }
+    c->view = NULL;
     free(audit);
     return go_on ? TN_OK : error_set(TN_ECANCELED, "the check was canceled");
 }
 
 /* --- Views --------------------------------------------------------------- */
 
-/* The size of the file by the superblock of the view's own commit. */
-static uint64_t size_of_commit(const tn_segment *view)
+/* The superblock of the view's own commit. */
+static const struct superblock *superblock_of(const tn_segment *view)
 {
-    const struct superblock *sb =
-        (const struct superblock *)((const char *)view->base -
-                                    STORE_SEGMENT_OFF);
+    return (const struct superblock *)((const char *)view->base -
+                                       STORE_SEGMENT_OFF);
+}
 
-    return sb->file_size;
+/* Z1: free memory is zero if the commit says so, that is if nothing was
+ * allocated or freed since the store was trimmed. */
+static void check_idle(struct check *c, const tn_segment *view)
+{
+    const struct superblock *sb = superblock_of(view);
+    const struct heap *h = segment_heap(view);
+    uint64_t off = 0, start, size;
+
+    if (sb->zeroed == 0 || sb->zeroed != sb->commit_number)
+        return;
+    c->report.layer = "heap";
+    do {
+        off = heap_next_idle(h, off, &start, &size);
+        if (off != HEAP_BROKEN && !bytes_are_zero(heap_at(h, start), size))
+            report_add(&c->report, "Z1", start, NULL,
+                       "the %" PRIu64 " free bytes from here on are not all "
+                       "zero, though they were trimmed",
+                       size);
+    } while (off != 0 && off != HEAP_BROKEN);
 }
 
 static tn_status check_view(struct check *c, const tn_store *store,
@@ -164,17 +215,20 @@ static tn_status check_view(struct check *c, const tn_store *store,
     tn_status status;
 
     if (!is_commit || c->options.depth == TN_CHECK_QUICK) {
+        c->view = view;
         status = segment_check_still(view, check, &c->report);
+        c->view = NULL;
         if (status == TN_OK || status == TN_ECORRUPT)
             return TN_OK;
         return error_prefix(status, "%s", store->path);
     }
     store_check_superblock(view, &c->report);
     status = check_commit(c, view);
-    if (status == TN_OK && c->options.depth == TN_CHECK_FULL)
-        status =
-            page_check_tail(&store->file, size_of_commit(view), &c->report);
-    return status;
+    if (status != TN_OK || c->options.depth != TN_CHECK_FULL)
+        return status;
+    check_idle(c, view);
+    return page_check_tail(&store->file, superblock_of(view)->file_size,
+                           &c->report);
 }
 
 /* Of a store at work a handle that only reads cannot hold the locks. */

@@ -19,8 +19,11 @@ struct check {
     tn_report_fn *fn;         /* the caller's */
     void *arg;
     size_t reported;
-    struct report report; /* what layers report to; hands on to fn */
-    char first[256];      /* the first finding, in short */
+    struct report report;   /* what layers report to; hands on to fn */
+    char first[256];        /* the first finding, in short */
+    const tn_segment *view; /* in which findings without a name may get one */
+    uint64_t last, block;   /* where the last such was, for segment_name_at() */
+    unsigned walks;         /* from the start, for that */
 };
 
 /* Fill in what is static: meaning and help of the finding's rule. */

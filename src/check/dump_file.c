@@ -80,8 +80,10 @@ static void print_sizes(struct dump *d, const struct superblock *sb,
     dump_judge(d, sb->max_size >= sb->file_size, "less than the file has");
     dump_field(d, "commit", "%" PRIu64 ", nonce %016" PRIx64 "\n",
                sb->commit_number, sb->commit_nonce);
-    dump_field(d, "page sums", "%" PRIu64, sb->page_sums);
-    dump_judge(d, sb->page_sums == 0, "nothing stands here");
+    dump_field(d, "zeroed", "%" PRIu64 ", %s\n", sb->zeroed,
+               sb->zeroed != 0 && sb->zeroed == sb->commit_number
+                   ? "this commit: all free memory is zero"
+                   : "says nothing of this commit");
 }
 
 static const char *word_for_index(uint32_t index)
@@ -132,7 +134,7 @@ static void print_marks(struct dump *d, const struct file *f, const char *page)
     memcpy(&marks, page + STORE_MARKS_OFF, sizeof(marks));
     dump_heading(d, "marks, at %d of the file: what is true of the page cache",
                  STORE_MARKS_OFF);
-    dump_field(d, "boot", "%012" PRIx64 ", %s\n", mark_value(marks.boot),
+    dump_field(d, "boot", "%016" PRIx64 ", %s\n", mark_value(marks.boot),
                word_for_boot(f, mark_value(marks.boot)));
     dump_field(d, "synced", "%" PRIu64 ", the last commit on disk\n",
                mark_value(marks.synced));
@@ -140,7 +142,7 @@ static void print_marks(struct dump *d, const struct file *f, const char *page)
                mark_value(marks.applied));
     dump_field(d, "generation", "%" PRIu64 ", of the journal\n",
                mark_value(marks.generation));
-    dump_field(d, "journal", "%012" PRIx64 ", which file it is\n",
+    dump_field(d, "journal", "%016" PRIx64 ", which file it is\n",
                mark_value(marks.journal));
 }
 

@@ -298,14 +298,20 @@ void type_rebuild(struct heap *h, tn_index index, uint64_t *root)
 struct seen {
     uint64_t off;
     uint64_t objects; /* records met */
-    bool in_tree;
 };
+
+/* So many are looked at in one go; only a file that was made for it has more,
+ * and gets as many walks. */
+enum { SEEN_MOST = 1 << 20 };
 
 struct type_checker {
     const struct heap *h;
+    tn_index index;
+    uint64_t root;
     struct report *report;
+    uint64_t types; /* sound ones, on the chain */
     struct seen *seen;
-    size_t count;
+    size_t room, count;
     uint64_t last; /* met last in the tree */
 };
 
@@ -330,7 +336,7 @@ static bool valid_node(void *arg, uint64_t off)
 {
     const struct type_checker *checker = arg;
 
-    return off % RECORD_ALIGN == 0 && find_seen(checker, off) != NULL;
+    return off % RECORD_ALIGN == 0 && type_verify(checker->h, off);
 }
 
 static void visit_node(void *arg, uint64_t off)
@@ -338,7 +344,6 @@ static void visit_node(void *arg, uint64_t off)
     struct type_checker *checker = arg;
     struct name last, here = type_name(checker->h, off);
 
-    find_seen(checker, off)->in_tree = true;
     if (checker->last != 0) {
         last = type_name(checker->h, checker->last);
         if (name_compare(&last, &here) >= 0)
@@ -348,43 +353,59 @@ static void visit_node(void *arg, uint64_t off)
     checker->last = off;
 }
 
-/* Note every sound descriptor.  NULL at first in seen: only their number. */
-static void note_types(struct type_checker *checker)
+/* T3, and how many sound ones there are. */
+static void count_types(struct type_checker *checker)
 {
     struct block_walk walk = {0};
-    size_t count = 0;
 
     while (block_walk_next(checker->h, &walk)) {
         uint64_t off = heap_off(checker->h, walk.p);
 
-        if (walk.state != BLOCK_TYPE || !type_verify(checker->h, off))
+        if (walk.state != BLOCK_TYPE)
             continue;
-        if (checker->seen != NULL && count < checker->count)
-            checker->seen[count] = (struct seen){.off = off};
-        count++;
+        if (type_verify(checker->h, off))
+            checker->types++;
+        else
+            report_add(checker->report, "T3", off, NULL, "not a sound type");
     }
-    checker->count = count;
 }
 
-static void note_records(struct type_checker *checker, tn_index index)
+/* Note the sound descriptors behind this one.  There may be more than before,
+ * if others are at work. */
+static void note_types(struct type_checker *checker, uint64_t after)
+{
+    struct block_walk walk = {0};
+
+    checker->count = 0;
+    while (checker->count < checker->room &&
+           block_walk_next(checker->h, &walk)) {
+        uint64_t off = heap_off(checker->h, walk.p);
+
+        if (walk.state == BLOCK_TYPE && off > after &&
+            type_verify(checker->h, off))
+            checker->seen[checker->count++] = (struct seen){.off = off};
+    }
+}
+
+static void note_records(struct type_checker *checker)
 {
     struct block_walk walk = {0};
     struct seen *seen;
 
     while (block_walk_next(checker->h, &walk)) {
-        seen = find_seen(checker, type_in_block(checker->h, index, &walk));
+        seen = find_seen(checker,
+                         type_in_block(checker->h, checker->index, &walk));
         if (seen != NULL)
             seen->objects++;
     }
 }
 
 /* T1 and T4 of one descriptor. */
-static void check_seen(const struct type_checker *checker,
-                       const struct seen *seen)
+static void check_seen(struct type_checker *checker, const struct seen *seen)
 {
     const struct type_descriptor *t = type_at(checker->h, seen->off);
 
-    if (!seen->in_tree)
+    if (!is_linked(checker->h, &checker->root, seen->off))
         report_add(checker->report, "T1", seen->off, t->name,
                    "type is not in the tree of types");
     if (seen->objects != t->objects)
@@ -393,38 +414,41 @@ static void check_seen(const struct type_checker *checker,
                    t->objects, seen->objects);
 }
 
-static void check_unsound(const struct heap *h, struct report *report)
+static void check_all_seen(struct type_checker *checker)
 {
-    struct block_walk walk = {0};
+    uint64_t after = 0;
 
-    while (block_walk_next(h, &walk)) {
-        if (walk.state == BLOCK_TYPE && !type_verify(h, heap_off(h, walk.p)))
-            report_add(report, "T3", heap_off(h, walk.p), NULL,
-                       "not a sound type");
+    checker->room = checker->types < SEEN_MOST ? checker->types : SEEN_MOST;
+    checker->seen = calloc(checker->room + 1, sizeof(*checker->seen));
+    if (checker->seen == NULL) {
+        report_add(checker->report, "T1", checker->root, NULL,
+                   "no memory to check the types");
+        return;
     }
+    for (uint64_t n = 0; n < checker->types && (n == 0 || checker->count > 0);
+         n += checker->count) {
+        note_types(checker, after);
+        note_records(checker);
+        for (size_t i = 0; i < checker->count; i++)
+            check_seen(checker, &checker->seen[i]);
+        if (checker->count > 0)
+            after = checker->seen[checker->count - 1].off;
+    }
+    free(checker->seen);
 }
 
 void type_check(const struct heap *h, tn_index index, uint64_t root,
                 struct report *report)
 {
-    struct type_checker checker = {.h = h, .report = report};
+    struct type_checker checker = {
+        .h = h, .index = index, .root = root, .report = report};
     uint64_t where = 0;
     const char *wrong;
 
-    check_unsound(h, report);
-    note_types(&checker);
-    checker.seen = calloc(checker.count + 1, sizeof(*checker.seen));
-    if (checker.seen == NULL) {
-        report_add(report, "T1", root, NULL, "no memory to check the types");
-        return;
-    }
-    note_types(&checker);
-    note_records(&checker, index);
-    wrong = rb_check(h, root, checker.count, valid_node, visit_node, &checker,
+    count_types(&checker);
+    wrong = rb_check(h, root, checker.types, valid_node, visit_node, &checker,
                      &where);
     if (wrong != NULL)
         report_add(report, "T1", where, NULL, "tree of types: %s", wrong);
-    for (size_t i = 0; i < checker.count; i++)
-        check_seen(&checker, &checker.seen[i]);
-    free(checker.seen);
+    check_all_seen(&checker);
 }

@@ -178,10 +178,11 @@ segment_check_fn segment_check, segment_check_chain;
 tn_status segment_check_still(const tn_segment *seg, segment_check_fn *check,
                               struct report *report);
 
-/* The first object that reaches into the bytes from off to end, in a heap that
- * may be damaged: its name into buffer, or false.  *block, 0 at first, is where
- * to go on for higher ones. */
+/* The first named object that reaches into the bytes from off to end, in a heap
+ * that may be damaged: its name into buffer, or false; and how many objects are
+ * there behind it.  *block, 0 at first, is where to go on for higher bytes. */
 bool segment_name_at(const tn_segment *seg, uint64_t off, uint64_t end,
-                     uint64_t *block, char *buffer, size_t size);
+                     uint64_t *block, char *buffer, size_t size,
+                     size_t *others);
 
 #endif

@@ -251,8 +251,20 @@ static uint64_t find_object(const struct heap *h, uint64_t off, uint64_t end,
     }
 }
 
+static size_t count_objects(const struct heap *h, uint64_t end, uint64_t block)
+{
+    void *payload;
+    size_t count = 0;
+    uint64_t object;
+
+    for (; (object = find_object(h, 0, end, &block, &payload)) != 0;
+         block = object)
+        count++;
+    return count;
+}
+
 bool segment_name_at(const tn_segment *seg, uint64_t off, uint64_t end,
-                     uint64_t *block, char *buffer, size_t size)
+                     uint64_t *block, char *buffer, size_t size, size_t *others)
 {
     const struct heap *h = segment_heap(seg);
     tn_index kind = segment_index_kind(seg);
@@ -269,6 +281,7 @@ bool segment_name_at(const tn_segment *seg, uint64_t off, uint64_t end,
             continue;
         memcpy(buffer, name, length);
         buffer[length] = '\0';
+        *others = count_objects(h, end, object);
         return true;
     }
     return false;

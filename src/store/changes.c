@@ -276,6 +276,8 @@ static tn_status next_superblock(const tn_store *store, uint64_t size,
     sb->file_size = size;
     sb->segment_size = tn_segment_size(&store->segment);
     status = superblock_new_commit(sb);
+    if (heap_sequence(segment_heap(&store->segment)) == store->durable->zeroed)
+        sb->zeroed = sb->commit_number; /* and nothing was freed since */
     if (status == TN_OK)
         superblock_seal(sb);
     return status;

@@ -83,6 +83,7 @@ struct durable {
     bool no_sums;    /* an option */
     unsigned debug;  /* another: TN_DEBUG_... */
     bool fresh_sums; /* W has a block for them that was never written */
+    uint64_t zeroed; /* the heap's sequence when its free memory was zero */
     bool open;       /* a transaction is */
     bool live;       /* this handle synced LIVE itself (C2) */
     bool own_tail;   /* records beyond synced are this handle's (TN_NO_SYNC) */

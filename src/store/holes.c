@@ -264,21 +264,28 @@ static tn_status make_holes(tn_store *store, uint64_t *given_back)
 /* --- Trimming ------------------------------------------------------------- */
 
 /* A transaction of at most BATCH bytes, so that it needs no more memory than
- * that and lets others write in between. */
-static tn_status zero_some(tn_store *store, uint64_t *from)
+ * that and lets others write in between.  If none of them touched the heap, the
+ * last one may say in the superblock that all free memory is zero; *sequence is
+ * how it finds out. */
+static tn_status zero_some(tn_store *store, uint64_t *from, uint64_t *sequence)
 {
     tn_segment *w;
     uint64_t next;
+    bool unbroken;
     tn_status status = tn_begin(store, &w), ended;
 
     if (status != TN_OK)
         return status;
+    unbroken = *from == 0 || heap_sequence(segment_heap(w)) == *sequence;
     next = heap_zero_some(segment_heap(w), *from, BATCH);
+    *sequence = unbroken ? heap_sequence(segment_heap(w)) : 0;
+    store->durable->zeroed = next == 0 ? *sequence : 0;
     status = tn_commit(store);
     if (status == TN_OK) {
         *from = next;
         return TN_OK;
     }
+    store->durable->zeroed = 0;
     if (store->durable->open) {
         ended = tn_rollback(store);
         status = ended == TN_OK ? status : ended;
@@ -288,13 +295,13 @@ static tn_status zero_some(tn_store *store, uint64_t *from)
 
 static tn_status zero_all(tn_store *store)
 {
-    uint64_t from = 0;
+    uint64_t from = 0, sequence = 0;
     tn_status status;
 
     if (!RULE(TRIMREC))
         return TN_OK;
     do
-        status = zero_some(store, &from);
+        status = zero_some(store, &from, &sequence);
     while (status == TN_OK && from != 0);
     return status;
 }

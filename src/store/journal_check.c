@@ -6,22 +6,13 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include "base/bytes.h"
 #include "base/error.h"
 #include "store/journal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool is_zero(const void *bytes, size_t n)
-{
-    const unsigned char *p = bytes;
-
-    for (size_t i = 0; i < n; i++)
-        if (p[i] != 0)
-            return false;
-    return true;
-}
 
 /* --- J1 ------------------------------------------------------------------ */
 
@@ -32,7 +23,7 @@ static void check_slot(const struct journal_header *slots, int i,
     uint64_t off = (uint64_t)i * STORE_SECTOR;
 
     if (!journal_header_is_valid(slot)) {
-        if (!is_zero(slot, sizeof(*slot)))
+        if (!bytes_are_zero(slot, sizeof(*slot)))
             report_add(report, "J1", off, NULL,
                        "this header is damaged: its checksum is wrong");
         return;
@@ -42,7 +33,7 @@ static void check_slot(const struct journal_header *slots, int i,
                    "the header of generation %" PRIu64
                    " does not belong in this place",
                    slot->generation);
-    if (slot->reserved != 0 || !is_zero(slot->zero, sizeof(slot->zero)))
+    if (slot->reserved != 0 || !bytes_are_zero(slot->zero, sizeof(slot->zero)))
         report_add(report, "J1", off, NULL,
                    "this header has bytes that nobody can have written");
 }
@@ -76,7 +67,7 @@ static tn_status check_zero(const struct journal *j, uint64_t from, uint64_t to,
     char bytes[JOURNAL_RECORDS_OFF];
     tn_status status = file_read(&j->file, bytes, to - from, from);
 
-    if (status == TN_OK && !is_zero(bytes, to - from))
+    if (status == TN_OK && !bytes_are_zero(bytes, to - from))
         report_add(report, "J5", from, NULL,
                    "the %" PRIu64 " bytes from here on should be zero",
                    to - from);

@@ -51,7 +51,7 @@ struct superblock {
     uint64_t max_size;      /* bytes the file may grow to */
     uint64_t commit_number; /* the commit id: a number and a random nonce */
     uint64_t commit_nonce;
-    uint64_t page_sums;    /* offset in the segment; 0: none */
+    uint64_t zeroed;       /* the commit at which all free memory was zero */
     uint32_t index;        /* enum tn_index */
     uint32_t fit;          /* enum tn_fit */
     uint8_t reserved[384]; /* zero */

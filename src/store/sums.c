@@ -28,6 +28,7 @@
 #include "os/thread.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -297,13 +298,20 @@ void sums_audit_finish(struct sums_audit *audit, struct report *report)
     pthread_mutex_destroy(&audit->lock);
 }
 
-void sums_report_page(uint64_t page, const char *object, struct report *report)
+void sums_report_page(uint64_t page, const char *object, size_t others,
+                      struct report *report)
 {
+    uint64_t off = page * STORE_PAGE - STORE_SEGMENT_OFF;
+    char more[64] = "";
+
+    if (others != 0)
+        snprintf(more, sizeof(more), ", in which %zu more objects lie", others);
     report->layer = "page sums";
-    report_add(report, "P1", page * STORE_PAGE - STORE_SEGMENT_OFF, object,
-               "the %d bytes from here on, or their sum, have changed without "
-               "a commit",
-               STORE_PAGE);
+    report_add(
+        report, "P1", off, object,
+        "the %d bytes from here on%s, or their sum, have changed without "
+        "a commit",
+        STORE_PAGE, more);
 }
 
 void sums_check(const tn_segment *view, struct report *report)
@@ -323,7 +331,7 @@ void sums_check(const tn_segment *view, struct report *report)
         crew_join(&crew);
         sums_audit_finish(audit, report);
         for (size_t i = 0; i < audit->bad_count && i < SUMS_BAD_MOST; i++)
-            sums_report_page(audit->bad[i], NULL, report);
+            sums_report_page(audit->bad[i], NULL, 0, report);
     }
     free(audit);
 }

@@ -84,7 +84,9 @@ void *sums_audit_work(void *audit);
 /* P2 and P3, and sort bad. */
 void sums_audit_finish(struct sums_audit *audit, struct report *report);
 
-/* Report P1 of one page, in which the object of this name (or NULL) lies. */
-void sums_report_page(uint64_t page, const char *object, struct report *report);
+/* Report P1 of one page, in which the object of this name (or NULL) lies, and
+ * so many others. */
+void sums_report_page(uint64_t page, const char *object, size_t others,
+                      struct report *report);
 
 #endif

@@ -36,3 +36,38 @@ while [ $i -lt 4096 ]; do
     [ $? -le 2 ] && ! grep -q Sanitizer err || echo "check died of byte $i"
     i=$((i + 37))
 done
+
+# Each kind of damage: what is wrong, what it means and what to do.
+change()
+{
+    printf x | dd of=bad.tn bs=1 seek="$1" conv=notrunc 2>/dev/null
+}
+looks()
+{
+    t check "$@" bad.tn | sed 's/[0-9a-f]\{16\}/DIGEST/g'
+}
+noise 20000 | tr -c a-z x >letters
+printf SHIBBOLETH | dd of=letters bs=1 seek=10000 conv=notrunc 2>/dev/null
+t put s.tn letters/of/object letters
+cp s.tn bad.tn
+text=$(grep -abo SHIBBOLETH bad.tn | head -n 1 | cut -d: -f1)
+change "$text"
+looks
+looks --quick
+"$TENON" check --json bad.tn | grep '"rule"' |
+    sed 's/"meaning": "[^"]*", "help": "[^"]*"/"meaning": M, "help": H/'
+for byte in 100 512 700 1024 3000; do
+    cp s.tn bad.tn
+    change $byte
+    looks | sed -n 2p
+done
+cp s.tn bad.tn
+printf '%4096s' '' >>bad.tn
+looks
+looks --full
+cp s.tn bad.tn
+cp s.tn-journal bad.tn-journal
+printf x | dd of=bad.tn-journal bs=1 seek=2000 conv=notrunc 2>/dev/null
+looks
+rm bad.tn-journal
+t check --fast s.tn

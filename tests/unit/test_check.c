@@ -31,7 +31,7 @@ TestSuite(check, .init = make_store, .fini = tmpdir_leave, .timeout = 30);
 /* What was reported: how often, and the first of it. */
 struct heard {
     size_t findings;
-    char rule[8], layer[16], what[512];
+    char rule[8], layer[16], what[512], object[64];
     uint64_t offset;
     bool explained;
 };
@@ -45,6 +45,8 @@ static void hear(void *arg, const tn_finding *finding)
     snprintf(heard->rule, sizeof(heard->rule), "%s", finding->rule);
     snprintf(heard->layer, sizeof(heard->layer), "%s", finding->layer);
     snprintf(heard->what, sizeof(heard->what), "%s", finding->what);
+    snprintf(heard->object, sizeof(heard->object), "%s",
+             finding->object != NULL ? finding->object : "");
     heard->offset = finding->offset;
     heard->explained = finding->meaning != NULL && finding->help != NULL;
 }
@@ -198,6 +200,205 @@ Test(check, misses_the_journal_of_a_live_store_in_the_same_words)
     cr_expect(eq(sz, open.findings, 1));
     cr_expect(eq(int, memcmp(&open, &closed, sizeof(open)), 0), "%s / %s",
               open.what, closed.what);
+}
+
+/* A durable store of a few objects and with page sums, closed in order. */
+static void make_durable(void)
+{
+    tn_options options = {.size = 1024 * 1024, .journal_size = 64 * 1024};
+    tn_store *store;
+    tn_segment *w;
+    char name[16];
+    void *p;
+
+    tmpdir_enter();
+    OK(tn_store_open(&store, "d", TN_DURABLE | TN_CREATE, &options));
+    OK(tn_begin(store, &w));
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "page/%02d", i);
+        OK(tn_construct(w, name, tn_bytes_type(), 20000, NULL, &p));
+        memset(p, i, 20000);
+    }
+    OK(tn_commit(store));
+    OK(tn_store_close(store));
+}
+
+/* The middle of an object, in the file. */
+static uint64_t middle_of(const char *name)
+{
+    tn_store *store;
+    uint64_t place;
+    void *p;
+
+    OK(tn_store_open(&store, "d", TN_READ_ONLY, NULL));
+    OK(tn_find(tn_store_segment(store), name, NULL, &p, NULL));
+    place = tn_handle_of(tn_store_segment(store), p) + 10000;
+    OK(tn_store_close(store));
+    return STORE_SEGMENT_OFF + place;
+}
+
+Test(check, names_the_object_whose_page_has_changed, .init = make_durable)
+{
+    static const char *const names[] = {"page/03", "page/04", "page/17"};
+    struct heard heard = {0};
+    size_t before = 0;
+
+    for (int i = 0; i < 3; i++) {
+        stores_write("d", "x", 1, middle_of(names[i]));
+        memset(&heard, 0, sizeof(heard));
+        FAILS(tn_check_file("d", NULL, hear, &heard), TN_ECORRUPT);
+        cr_expect(eq(str, heard.rule, "P1"));
+        cr_expect(eq(str, heard.layer, "page sums"));
+        cr_expect(eq(str, heard.object, "page/03"), "the first of them");
+        cr_expect(gt(sz, heard.findings, before));
+        before = heard.findings;
+    }
+}
+
+Test(check, knows_an_old_superblock, .init = make_durable)
+{
+    struct heard heard = {0};
+    struct superblock old;
+    tn_segment *w;
+    tn_store *store;
+    void *p;
+
+    stores_superblock("d", &old);
+    OK(tn_store_open(&store, "d", TN_DURABLE, NULL));
+    OK(tn_begin(store, &w));
+    OK(tn_construct(w, "new", tn_bytes_type(), 1, NULL, &p));
+    OK(tn_commit(store));
+    OK(tn_store_close(store));
+    OK(tn_check_file("d", NULL, hear, &heard));
+    stores_write("d", &old, sizeof(old), 0);
+    FAILS(tn_check_file("d", NULL, hear, &heard), TN_ECORRUPT);
+    cr_expect(eq(str, heard.rule, "P3"));
+}
+
+Test(check, looks_at_no_page_when_it_is_to_be_quick, .init = make_durable)
+{
+    tn_check_options quick = {.depth = TN_CHECK_QUICK};
+    struct heard heard = {0};
+    uint64_t at = middle_of("page/05") - 10000, word;
+
+    stores_write("d", "x", 1, at + 100);
+    OK(tn_check_file("d", &quick, hear, &heard));
+    stores_read("d", &word, 8, at - 40); /* the header of its block */
+    word ^= 0x100;
+    stores_write("d", &word, 8, at - 40);
+    FAILS(tn_check_file("d", &quick, hear, &heard), TN_ECORRUPT);
+    cr_expect(eq(str, heard.rule, "H1"));
+}
+
+/* Sums off, so that nothing else sees it. */
+Test(check, holds_trim_to_what_it_promised)
+{
+    tn_options options = {.size = 256 * 1024, .page_sums = TN_SUMS_OFF};
+    tn_check_options full = {.depth = TN_CHECK_FULL};
+    struct heard heard = {0};
+    uint64_t at;
+    tn_store *store;
+    tn_segment *w;
+    void *p;
+
+    OK(tn_store_open(&store, "d", TN_DURABLE | TN_CREATE, &options));
+    OK(tn_begin(store, &w));
+    OK(tn_construct(w, "gone", tn_bytes_type(), 50000, NULL, &p));
+    at = STORE_SEGMENT_OFF + tn_handle_of(w, p) + 25000;
+    OK(tn_destroy(w, "gone", NULL));
+    OK(tn_commit(store));
+    OK(tn_store_close(store));
+    stores_write("d", "x", 1, at);
+    OK(tn_check_file("d", &full, hear, &heard));
+    OK(tn_store_open(&store, "d", TN_DURABLE, &options));
+    OK(tn_trim(store, NULL));
+    OK(tn_store_close(store));
+    OK(tn_check_file("d", &full, hear, &heard));
+    stores_write("d", "x", 1, at);
+    OK(tn_check_file("d", NULL, hear, &heard));
+    FAILS(tn_check_file("d", &full, hear, &heard), TN_ECORRUPT);
+    cr_expect(eq(str, heard.rule, "Z1"));
+    OK(tn_store_open(&store, "d", TN_DURABLE, &options));
+    OK(tn_begin(store, &w));
+    OK(tn_construct(w, "new", tn_bytes_type(), 50, NULL, &p));
+    OK(tn_commit(store));
+    OK(tn_store_close(store));
+    OK(tn_check_file("d", &full, NULL, NULL));
+}
+
+/* How far the check was said to be, and how often until it is told to stop. */
+struct told {
+    uint64_t done, total;
+    int calls, stop_at;
+};
+
+static bool tell(void *arg, uint64_t done, uint64_t total)
+{
+    struct told *told = arg;
+
+    cr_expect(ge(u64, done, told->done));
+    told->done = done;
+    told->total = total;
+    return ++told->calls != told->stop_at;
+}
+
+Test(check, tells_how_far_it_is_and_stops_when_it_is_told, .init = make_durable)
+{
+    struct told told = {0};
+    tn_check_options options = {.progress = tell, .progress_arg = &told};
+
+    OK(tn_check_file("d", &options, NULL, NULL));
+    cr_expect(ge(int, told.calls, 1));
+    cr_expect(eq(u64, told.done, told.total));
+    cr_expect(eq(u64, told.total, stores_length("d")));
+    told = (struct told){.stop_at = 1};
+    FAILS(tn_check_file("d", &options, NULL, NULL), TN_ECANCELED);
+    cr_expect(eq(int, told.calls, 1));
+}
+
+static const unsigned accesses[] = {TN_READ_ONLY, TN_PRIVATE, TN_DURABLE,
+                                    TN_SHARED};
+
+Test(check, takes_a_store_that_is_open, .init = make_durable)
+{
+    tn_check_options depth = {0};
+    tn_store *store;
+
+    for (int i = 0; i < 4; i++) {
+        OK(tn_store_open(&store, "d", accesses[i], NULL));
+        for (int d = TN_CHECK_NORMAL; d <= TN_CHECK_FULL; d++) {
+            depth.depth = (tn_check_depth)d;
+            OK(tn_check_store(store, &depth, NULL, NULL));
+        }
+        OK(tn_store_close(store));
+    }
+    stores_write("d", "x", 1, middle_of("page/08"));
+    for (int i = 0; i < 4; i++) {
+        OK(tn_store_open(&store, "d", accesses[i], NULL));
+        FAILS(tn_check_store(store, NULL, NULL, NULL),
+              accesses[i] == TN_READ_ONLY || accesses[i] == TN_DURABLE
+                  ? TN_ECORRUPT
+                  : TN_OK);
+        OK(tn_store_close(store));
+    }
+    FAILS(tn_check_store(NULL, NULL, NULL, NULL), TN_EINVAL);
+}
+
+Test(check, of_a_durable_store_sees_the_last_commit_in_a_transaction,
+     .init = make_durable)
+{
+    tn_store *store;
+    tn_segment *w;
+    void *p;
+
+    OK(tn_store_open(&store, "d", TN_DURABLE, NULL));
+    OK(tn_begin(store, &w));
+    OK(tn_find(w, "page/01", NULL, &p, NULL));
+    ((uint64_t *)p)[-1] ^= 1;
+    OK(tn_check_store(store, NULL, NULL, NULL));
+    OK(tn_commit(store));
+    FAILS(tn_check_store(store, NULL, NULL, NULL), TN_ECORRUPT);
+    OK(tn_store_close(store));
 }
 
 /* Each byte, and the rule that it breaks. */

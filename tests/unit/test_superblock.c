@@ -159,7 +159,7 @@ static const struct absurd absurd[] = {
     {FIELD(index), TN_INDEX_ISET, TN_ECORRUPT, TN_ECORRUPT},
     {FIELD(fit), 2, TN_ECORRUPT, TN_ECORRUPT},
     {FIELD(fit), TN_FIT_SEQ, TN_ECORRUPT, TN_ECORRUPT},
-    {FIELD(page_sums), UINT64_MAX, TN_OK, TN_OK},
+    {FIELD(zeroed), UINT64_MAX, TN_OK, TN_OK},
     {FIELD(commit_number), UINT64_MAX, TN_ECORRUPT, TN_ECORRUPT},
 };
 

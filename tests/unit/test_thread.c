@@ -1,4 +1,4 @@
-/* test_thread.c - which thread this is
+/* test_thread.c - which thread this is, and helpers for it
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
@@ -44,4 +44,28 @@ Test(thread, a_forked_child_has_another_number)
 
     child_start(&child, differs, &mine);
     cr_expect(eq(int, child_wait(&child), 0));
+}
+
+static void *add_one(void *arg)
+{
+    __atomic_fetch_add((int *)arg, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+Test(thread, a_crew_works_and_is_waited_for)
+{
+    struct crew crew;
+    int worked = 0;
+
+    cr_expect(ge(uint, thread_processors(), 1));
+    crew_start(&crew, 4, add_one, &worked);
+    cr_expect(eq(uint, crew.count, 4));
+    crew_join(&crew);
+    cr_expect(eq(int, worked, 4));
+    crew_start(&crew, 1000, add_one, &worked);
+    cr_expect(le(uint, crew.count, CREW_MOST));
+    crew_join(&crew);
+    crew_start(&crew, 0, add_one, &worked);
+    crew_join(&crew);
+    cr_expect(eq(uint, crew.count, 0));
 }
