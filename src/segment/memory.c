@@ -9,6 +9,12 @@
 
 enum { MAX_ALIGNMENT = 2 * 1024 * 1024 }; /* what every mapping keeps */
 
+/* May it be changed without any lock? */
+static inline bool is_ours_alone(const tn_segment *seg)
+{
+    return !seg->locking && !seg->read_only;
+}
+
 /* Take the heap lock for a change. */
 static tn_status enter(const tn_segment *seg)
 {
@@ -34,19 +40,31 @@ static void *alloc_beside_others(tn_segment *seg, size_t size)
     return p;
 }
 
-TN_API void *tn_alloc(tn_segment *seg, size_t size)
+/* With the heap lock, if others use the segment. */
+static __attribute__((noinline)) void *alloc_with_care(tn_segment *seg,
+                                                       size_t size)
 {
     void *p;
 
     if (seg->magazines != NULL)
         return alloc_beside_others(seg, size);
-    if (unlikely(enter(seg) != TN_OK))
+    if (enter(seg) != TN_OK)
         return NULL;
     p = heap_alloc(segment_heap(seg), size, BLOCK_RAW);
-    if (unlikely(p == NULL) && segment_make_room(seg, size) == TN_OK)
+    if (p == NULL && segment_make_room(seg, size) == TN_OK)
         p = heap_alloc(segment_heap(seg), size, BLOCK_RAW);
     segment_unlock_heap(seg);
     return p;
+}
+
+TN_API void *tn_alloc(tn_segment *seg, size_t size)
+{
+    void *p;
+
+    if (unlikely(!is_ours_alone(seg)))
+        return alloc_with_care(seg, size);
+    p = heap_alloc(segment_heap(seg), size, BLOCK_RAW);
+    return likely(p != NULL) ? p : alloc_with_care(seg, size);
 }
 
 TN_API void *tn_alloc_aligned(tn_segment *seg, size_t size, size_t alignment)
@@ -82,26 +100,36 @@ static tn_status check_raw(const tn_segment *seg, const void *p)
     return TN_OK;
 }
 
-TN_API tn_status tn_free(tn_segment *seg, void *p)
+static __attribute__((noinline)) tn_status free_with_care(tn_segment *seg,
+                                                          void *p)
 {
     tn_status status;
 
     if (p == NULL || (seg->magazines != NULL && magazines_free(seg, p)))
         return TN_OK;
     status = enter(seg);
-    if (unlikely(status != TN_OK))
+    if (status != TN_OK)
         return status;
     if (seg->magazines == NULL || !magazines_keep(seg, p))
         status = heap_free_raw(segment_heap(seg), p);
-    if (unlikely(status == TN_EINVAL) && check_raw(seg, p) == TN_OK)
+    if (status == TN_EINVAL && check_raw(seg, p) == TN_OK)
         error_set(TN_EINVAL, "%p is no allocation of this segment", p);
-    else if (unlikely(status == TN_ECORRUPT))
+    else if (status == TN_ECORRUPT)
         status = error_set(TN_ECORRUPT,
                            "the header of the block at %p has "
                            "been overwritten",
                            p);
     segment_unlock_heap(seg);
     return status;
+}
+
+/* What fails here fails there too, and is explained. */
+TN_API tn_status tn_free(tn_segment *seg, void *p)
+{
+    if (likely(is_ours_alone(seg) &&
+               heap_free_raw(segment_heap(seg), p) == TN_OK))
+        return TN_OK;
+    return free_with_care(seg, p);
 }
 
 TN_API void *tn_realloc(tn_segment *seg, void *p, size_t size)
