@@ -95,6 +95,7 @@ prefix=$(dirname "$(grep -v "'" list | sed -n "$((all / 2))p")")/
 run "tenon ls store.tn '$prefix' | head -n 5"
 run 'tenon info store.tn'
 run 'tenon check store.tn'
+run 'tenon map store.tn'
 
 say 'Each of these is a commit of its own'
 run 'date | tenon put store.tn today'

@@ -152,7 +152,8 @@ static void print_object(struct dump *d, uint64_t off)
     }
     fprintf(d->out, "%zu of ", record_count(d->h, record));
     dump_name(d, type->name, type->name_length);
-    fprintf(d->out, ", %" PRIu32 " bytes each, at %" PRIu64, type->size,
+    fprintf(d->out, ", %" PRIu32 " byte%s each, at %" PRIu64, type->size,
+            type->size == 1 ? "" : "s",
             record + (uint64_t)sizeof(struct record));
 }
 
@@ -166,9 +167,11 @@ static void print_type(struct dump *d, uint64_t off)
         return;
     }
     dump_name(d, type->name, type->name_length);
-    fprintf(d->out,
-            ", %" PRIu32 " bytes, aligned to %" PRIu64 ", %" PRIu64 " objects",
-            type->size, UINT64_C(1) << type->align_log2, type->objects);
+    fprintf(
+        d->out,
+        ", %" PRIu32 " byte%s, aligned to %" PRIu64 ", %" PRIu64 " object%s",
+        type->size, type->size == 1 ? "" : "s", UINT64_C(1) << type->align_log2,
+        type->objects, type->objects == 1 ? "" : "s");
 }
 
 static void print_own(struct dump *d, uint64_t off)
@@ -206,6 +209,8 @@ void dump_content(struct dump *d, const struct dump_piece *piece)
     case BLOCK_INDEX:
         if (piece->off == d->base->sums)
             fprintf(d->out, "page sums");
+        else if (piece->off == d->base->magazines)
+            fprintf(d->out, "magazines, for those who share the store");
         else
             dump_index_memory(d, piece->off);
         break;
@@ -343,6 +348,10 @@ static void print_heap(struct dump *d)
     dump_field(d, "tree", "%" PRIu64 "\n", h->tree);
     dump_field(d, "list", "%" PRIu64 "\n", h->list);
     dump_field(d, "own", "%" PRIu64 " bytes\n", h->fixed);
+    dump_field(d, "held", "%d, %s\n", h->held,
+               h->held == HEAP_HELD_NOT ? "no block waits in a magazine"
+               : h->held == HEAP_HELD   ? "blocks may wait in magazines"
+                                        : "and the heap is to be rebuilt");
     dump_field(d, "fit", "%" PRIu32 ", %s", h->fit,
                h->fit == TN_FIT_SEQ ? "seq" : "best");
     dump_judge(d, h->fit <= TN_FIT_SEQ, "there is no such fit");
@@ -366,4 +375,9 @@ void dump_segment_header(struct dump *d)
     dump_field(d, "sharers", "%" PRIu64 "\n", base->sharers);
     dump_field(d, "page sums", "%" PRIu64 "%s\n", base->sums,
                base->sums == 0 ? ", none" : "");
+    dump_field(d, "magazines", "%" PRIu64 "%s\n", base->magazines,
+               base->magazines == 0 ? ", none" : "");
+    dump_field(d, "sections", "%" PRIu64 " open, %" PRIu64 " until now\n",
+               base->sections % SEGMENT_ONE_SECTION,
+               base->sections / SEGMENT_ONE_SECTION);
 }

@@ -121,10 +121,10 @@ static tn_status walk_locked(const tn_segment *seg, tn_visit_fn *visit,
 
     if (status != TN_OK)
         return status;
-    status = segment_lock_heap(seg);
+    status = segment_stop(seg); /* those too who need no heap lock */
     if (status == TN_OK) {
         status = walk(seg, visit, arg);
-        segment_unlock_heap(seg);
+        segment_go(seg);
     }
     segment_unlock_names(seg);
     return status;

@@ -17,7 +17,7 @@ for layer in superblock state marks 'journal beside' 'journal header' heap \
 do
     grep -q "^$layer" out || echo "no $layer"
 done
-grep -c ' named "one", 4 of "bytes", 1 bytes each' out
+grep -c ' named "one", 4 of "bytes", 1 byte each' out
 t dump --types s.tn
 t dump --superblock s.tn | plain
 rm s.tn-journal
