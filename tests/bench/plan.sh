@@ -22,6 +22,8 @@ plan()
     plan_names 1M 1000000 1 3 6 1.4 4.5 4 -
     plan_memory
     plan_commit
+    plan_group
+    plan_snapshot
 }
 
 plan_churn()
@@ -153,4 +155,21 @@ with_peers()
           run $1 tenon tenon_commit commit $2 $3 $4 $5
           run $1 lmdb lmdb_commit commit $2 $3 $4
           run $1 sqlite sqlite commit $2 $3 $4"
+}
+
+# Half of the store is free, and what is free is not zero.
+plan_snapshot()
+{
+    for who in tenon lz4 cp; do
+        echo "run snapshot $who tenon_image snapshot $who 2048"
+    done
+    for who in tenon lz4; do
+        echo "run restore $who tenon_image restore $who 2048"
+    done
+    echo "row snapshot time tenon lz4 >=1
+          row snapshot synced tenon lz4 >=1
+          row snapshot bytes tenon lz4 >=1
+          row snapshot time tenon cp -
+          row restore time tenon lz4 >=1
+          row restore synced tenon lz4 >=1"
 }
