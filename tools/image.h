@@ -21,6 +21,9 @@ void digest_print(const unsigned char digest[16]);
 /* The progress function: shows bytes.  Start with *arg 0, a uint64_t. */
 bool snapshot_progress(void *arg, uint64_t done, uint64_t total);
 
+/* Open a store or a snapshot as it is now, verified, to look at all of it. */
+tn_status contents_open(tn_store **out, const char *path);
+
 /* As complain_status(), where the file is a snapshot. */
 int complain_snapshot(const char *path, tn_status status);
 

@@ -133,6 +133,42 @@ TN_API tn_status tn_snapshot_verify_from(tn_read_fn *read, void *arg,
                                          const tn_snapshot_options *options,
                                          tn_snapshot_info *info);
 
+/* Open the state that a snapshot shows, as TN_PRIVATE | TN_VERIFY opens a store:
+ * it is restored into a file without a name in directory, which is gone when the
+ * store is closed.  As tn_snapshot_restore() and tn_store_open(). */
+TN_API tn_status tn_snapshot_open(tn_store **out, const char *snapshot,
+                                  const char *directory,
+                                  const tn_snapshot_options *options);
+
+/* --- Contents ------------------------------------------------------------- */
+
+/* One XXH3-128 of all objects of a segment that holds still: their kinds,
+ * names, types, counts and bytes.  Two segments with the same objects have the
+ * same, whatever their index, their sizes, the places of their objects and the
+ * order in which they were made.  Bytes count as they are, so objects that
+ * refer to others by distance differ if these lie elsewhere; raw allocations do
+ * not count.  TN_ENOMEM. */
+TN_API tn_status tn_contents_digest(const tn_segment *seg,
+                                    unsigned char digest[16]);
+
+/* An object that only one of two segments has, or that differs: in one of them
+ * only, the other is NULL.  Objects without a name are the same if type, count
+ * and bytes are. */
+typedef struct tn_difference {
+    const tn_object *before, *after;
+} tn_difference;
+
+/* Called once a difference, which is valid during the call only.  True: stop,
+ * with TN_ECANCELED. */
+typedef bool tn_difference_fn(void *arg, const tn_difference *difference);
+
+/* Report in what the objects of after differ from those of before: named ones
+ * in the order of their names, then unique, then anonymous ones.  Both segments
+ * hold still.  TN_ENOMEM. */
+TN_API tn_status tn_contents_compare(const tn_segment *before,
+                                     const tn_segment *after,
+                                     tn_difference_fn *report, void *arg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -20,6 +20,7 @@
 #include "store/journal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,6 +152,18 @@ static tn_status publish(struct file *made, struct place *place, bool force)
     return status == TN_OK && force ? remove_journal(place) : status;
 }
 
+static tn_status require_base(const struct reader *reader)
+{
+    if (reader->options->base != NULL ||
+        (reader->header.flags & IMAGE_SINCE) == 0)
+        return TN_OK;
+    return error_set(TN_EINVAL,
+                     "%s: it holds what has changed since commit %" PRIu64
+                     ", and is restored together with the snapshot of that, "
+                     "its base",
+                     reader->in->name, reader->header.base_number);
+}
+
 static tn_status restore_to(struct reader *reader, struct place *place,
                             tn_snapshot_info *info)
 {
@@ -159,13 +172,8 @@ static tn_status restore_to(struct reader *reader, struct place *place,
     struct file made = FILE_CLOSED;
     tn_status status = reader_open(reader);
 
-    if (status == TN_OK && options->base == NULL &&
-        (reader->header.flags & IMAGE_SINCE) != 0)
-        status = error_set(TN_EINVAL,
-                           "%s: it holds what has changed since commit %" PRIu64
-                           ", and is restored together with the snapshot of "
-                           "that, its base",
-                           reader->in->name, reader->header.base_number);
+    if (status == TN_OK)
+        status = require_base(reader);
     if (status == TN_OK && mode == 0)
         mode = (mode_t)reader->header.mode;
     if (status == TN_OK)
@@ -225,14 +233,71 @@ static tn_status verify(struct stream *in, const tn_snapshot_options *given,
     return status;
 }
 
-/* --- From wherever -------------------------------------------------------- */
-
 static tn_status open_path(struct file *file, const char *path)
 {
     if (path == NULL || path[0] == 0)
         return error_set(TN_EINVAL, "a snapshot needs a path");
     return file_open(file, path, false);
 }
+
+/* --- Without a name ------------------------------------------------------- */
+
+/* A file without a name, which file_open() can open again. */
+static tn_status open_again(tn_store **out, const struct file *made)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", made->fd);
+    return tn_store_open(out, path, TN_PRIVATE | TN_VERIFY, NULL);
+}
+
+static tn_status restore_unnamed(tn_store **out, struct reader *reader,
+                                 const char *directory)
+{
+    struct file made = FILE_CLOSED;
+    tn_snapshot_info info;
+    char *path = NULL;
+    tn_status status = reader_open(reader);
+
+    if (status == TN_OK)
+        status = require_base(reader);
+    if (status == TN_OK && asprintf(&path, "%s/unnamed", directory) < 0)
+        status = error_set(TN_ENOMEM, "%s: no memory for a path", directory);
+    if (status == TN_OK)
+        status = file_create_unnamed(&made, path, 0600);
+    if (status == TN_OK)
+        status = reader_run(reader, &made, &info);
+    if (status == TN_OK)
+        status = open_again(out, &made);
+    file_close(&made);
+    free(path);
+    return status;
+}
+
+TN_API tn_status tn_snapshot_open(tn_store **out, const char *snapshot,
+                                  const char *directory,
+                                  const tn_snapshot_options *given)
+{
+    struct file file = FILE_CLOSED;
+    struct stream in = {.file = &file, .name = snapshot};
+    tn_snapshot_options options;
+    struct reader reader = {.in = &in, .options = &options};
+    tn_status status = image_options(given, &options);
+
+    if (status == TN_OK && (out == NULL || directory == NULL))
+        status = error_set(TN_EINVAL, "a snapshot is opened by way of a "
+                                      "directory, into a place for the result");
+    if (status == TN_OK)
+        status = open_path(&file, snapshot);
+    if (status == TN_OK) {
+        status = restore_unnamed(out, &reader, directory);
+        reader_close(&reader);
+    }
+    file_close(&file);
+    return status;
+}
+
+/* --- From wherever -------------------------------------------------------- */
 
 static tn_status require_function(tn_read_fn *read)
 {
