@@ -133,9 +133,9 @@ TN_API tn_status tn_snapshot_verify_from(tn_read_fn *read, void *arg,
                                          const tn_snapshot_options *options,
                                          tn_snapshot_info *info);
 
-/* Open the state that a snapshot shows, as TN_PRIVATE | TN_VERIFY opens a store:
- * it is restored into a file without a name in directory, which is gone when the
- * store is closed.  As tn_snapshot_restore() and tn_store_open(). */
+/* Open the state that a snapshot shows as TN_PRIVATE | TN_VERIFY opens a store:
+ * it is restored into a file without a name in directory, which is gone when
+ * the store is closed.  As tn_snapshot_restore() and tn_store_open(). */
 TN_API tn_status tn_snapshot_open(tn_store **out, const char *snapshot,
                                   const char *directory,
                                   const tn_snapshot_options *options);

@@ -262,3 +262,67 @@ Test(heap_extent, rebuilds_everything_from_the_chain)
         cr_assert(heap_all_free(heap));
     }
 }
+
+/* What nobody needs can be overwritten, and the heap goes on as if nothing had
+ * happened; all bytes of a free or waiting block are such, but for what the
+ * heap has there. */
+static size_t overwrite_idle(void)
+{
+    uint64_t off = 0, start, size;
+    size_t sum = 0;
+
+    do {
+        off = heap_next_idle(heap, off, &start, &size);
+        cr_assert(ne(u64, off, HEAP_BROKEN));
+        cr_assert(le(u64, start + size, heap->size));
+        memset(heap_at(heap, start), 0, size);
+        sum += size;
+    } while (off != 0);
+    return sum;
+}
+
+Test(heap_extent, idle_bytes_are_those_that_nobody_needs)
+{
+    for (int fit = TN_FIT_BEST; fit <= TN_FIT_SEQ; fit++)
+        for (size_t size = 4000; size <= 64000; size *= 4) {
+            void *held[64];
+            uint64_t random = size;
+
+            make(size, (tn_fit)fit);
+            memset(held, 0, sizeof(held));
+            for (int step = 0; step < 3000; step++) {
+                void **p = &held[step * 7919 % 64];
+
+                random = random * 6364136223846793005 + 1442695040888963407;
+                if (*p != NULL)
+                    cr_assert(eq(int, heap_free(heap, *p), TN_OK));
+                *p = heap_alloc(heap, random >> 54, BLOCK_RAW);
+                if (*p != NULL)
+                    memset(*p, step, heap_usable_size(heap, *p));
+                if (step % 97 == 0)
+                    cr_assert(le(sz, overwrite_idle(), heap_free_bytes(heap)));
+                cr_assert(arena_sound());
+            }
+            for (int i = 0; i < 64; i++)
+                if (held[i] != NULL)
+                    cr_assert(eq(int, heap_free(heap, held[i]), TN_OK));
+            cr_expect(ge(sz, overwrite_idle() + 2048, heap_free_bytes(heap)),
+                      "nearly all of it");
+            cr_expect(heap_all_free(heap));
+            cr_expect(arena_sound());
+        }
+}
+
+Test(heap_extent, idle_bytes_end_at_a_broken_header)
+{
+    uint64_t start, size, off;
+    char *p;
+
+    make(4000, TN_FIT_BEST);
+    p = heap_alloc(heap, 100, BLOCK_RAW);
+    cr_assert(ne(ptr, p, NULL));
+    ((uint64_t *)p)[-1] ^= 1 << 20;
+    off = heap_next_idle(heap, 0, &start, &size);
+    cr_expect(eq(u64, off, HEAP_BROKEN));
+    cr_expect(eq(u64, size, 0));
+}
