@@ -151,11 +151,17 @@ $B/tests/crash/bits: $B/tests/crash/exhibit.o
 # FUZZER is what calls a target: a fuzzer, or the program that runs it over its
 # corpus.
 FUZZER   = $B/fuzz/replay.o
-$B/fuzz/%: $B/fuzz/%.o $(addprefix $B/fuzz/,packed.o place.o replay.o seal.o use.o) \
-           $B/helper.a $B/internal.a
-	$(call say,link  $@)$(CC) $(CFLAGS) $(filter-out %/replay.o,$^) $(FUZZER) \
-	  -o $@ -pthread $(LIBS)
+$B/fuzz/fuzz.a: $(addprefix $B/fuzz/,packed.o place.o seal.o use.o)
+	$(call say,ar    $@)rm -f $@ && ar rcs $@ $^
+$B/fuzz/%: $B/fuzz/%.o $B/fuzz/replay.o $B/fuzz/fuzz.a $B/helper.a $B/internal.a
+	$(call say,link  $@)$(CC) $(CFLAGS) $(filter-out %/replay.o,$^) $(FUZZER) -o $@ -pthread $(LIBS)
 $B/fuzz/seeds: FUZZER =
+# The tool's commands run in the target's process, and end there.
+$B/fuzz/fuzz_tool: $B/fuzz/fuzz_tool.o $(filter-out %/tenon.o,$(TOOL_O)) \
+                   $B/fuzz/replay.o $B/fuzz/fuzz.a $B/libtenon.a
+	$(call say,link  $@)$(CC) $(CFLAGS) $(filter-out %/replay.o,$^) $(FUZZER) \
+	  -o $@ -pthread $(LIBS) -Wl,--wrap=exit,--wrap=fclose
+$B/fuzz/fuzz_tool.o: FLAGS += -Itools
 # The library's allocations pass by the test.
 $B/tests/crash/refuse: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 

@@ -56,7 +56,7 @@ for target in "$@"; do
     corpus=$build/corpus/$target log=$build/$target.log
     mkdir -p "$corpus"
     "$build/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=20 \
-        -rss_limit_mb=1024 -max_len="$(longest "$target")" -entropic=0 \
+        -rss_limit_mb=1024 -max_len="$(longest "$target")" -entropic=0 -len_control=0 \
         -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
         "$corpus" "fuzz/corpus/$target" >"$log" 2>&1
     result=$?

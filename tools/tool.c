@@ -57,10 +57,33 @@ int usage_error(const struct command *command, const char *format, ...)
     return FAILED;
 }
 
+/* What getopt_long() complains about is shown as it came; a shell's pattern may
+ * have put it there. */
+static int next_visible(int argc, char **argv, const char *letters,
+                        const struct option *table)
+{
+    FILE *terminal = stderr, *f;
+    char *said = NULL;
+    size_t n = 0;
+    int option;
+
+    f = open_memstream(&said, &n);
+    if (f != NULL)
+        stderr = f;
+    option = getopt_long(argc, argv, letters, table, NULL);
+    stderr = terminal;
+    if (f != NULL && fclose(f) == 0 && n > 0) {
+        text_visible(stderr, said, n - 1); /* the last is the end of line */
+        fputc('\n', stderr);
+    }
+    free(said);
+    return option;
+}
+
 int option_next(const struct command *command, int argc, char **argv,
                 const char *letters, const struct option *table)
 {
-    int option = getopt_long(argc, argv, letters, table, NULL);
+    int option = next_visible(argc, argv, letters, table);
 
     switch (option) {
     case 'h':

@@ -14,3 +14,7 @@ grep -q 'reading: 1 s' seen && echo 'progress was seen'
 tail -c 4 seen | od -An -c
 script -qec 'echo fast | "$TENON" put s.tn fast' /dev/null >seen
 wc -c <seen
+
+# A file's name that a pattern made an option.
+"$TENON" ls "$(printf -- '--\033[2J')" 2>&1
+"$TENON" ls "$(printf -- '-\001')" 2>&1
