@@ -1,6 +1,7 @@
 /* commit.h - the workload commit: small transactions, each one on disk
  *
  *     PROGRAM commit OBJECTS EACH TRANSACTIONS [more, for the program]
+ *     PROGRAM group THREADS TRANSACTIONS [more]
  *
  * OBJECTS objects of 100 bytes are made.  Each transaction rewrites EACH of
  * them: one at random, or several that lie in as many pages.  When it returns
@@ -10,6 +11,10 @@
  *
  * Printed are the mean time of a transaction and what half, 99 % and 99.9 % of
  * them stay below, in nanoseconds.
+ *
+ * group: so many threads commit, each to objects of its own, until there were
+ * TRANSACTIONS in all.  "time" is that of all together over their number, by
+ * the clock on the wall.
  *
  * A program includes this and defines the functions declared here, which end it
  * when they fail.
@@ -22,10 +27,12 @@
 #include <stdbool.h>
 
 #include "bench.h"
+#include "workers.h"
 
 enum {
     COMMIT_WARM = 200, /* transactions before the clock starts */
     COMMIT_APART = 41, /* objects this far apart lie in two pages */
+    COMMIT_GROUP = 64 * COMMIT_APART, /* objects of group */
 };
 
 struct commit_object {
@@ -45,6 +52,9 @@ static void commit_change(const struct commit_change *change);
  * last. */
 static bool commit_read(uint32_t i, struct commit_object *out);
 static void commit_close(void);
+/* What a thread of group does before its first commit, and after its last. */
+static void commit_join(const char *path);
+static void commit_leave(void);
 static void commit_remove(const char *path);
 
 static inline void commit_fill(struct commit_object *object, uint32_t i,
@@ -152,6 +162,66 @@ static inline void commit_run(uint32_t n, uint32_t each, uint32_t transactions)
     free(change.which);
     free(versions);
     free(times);
+}
+
+/* --- group ---------------------------------------------------------------- */
+
+static const char *commit_group_path;
+static uint32_t *commit_group_versions, commit_group_each;
+
+/* Each thread's objects lie in pages of its own. */
+static inline void commit_group_work(struct worker *me)
+{
+    uint32_t which;
+    struct commit_change change = {0, 1, &which};
+
+    commit_join(commit_group_path);
+    worker_start(me);
+    for (uint32_t i = 0; i < commit_group_each; i++) {
+        which = me->number * COMMIT_APART + i % COMMIT_APART;
+        change.version++;
+        commit_change(&change);
+        commit_group_versions[which] = change.version;
+    }
+    worker_end(me);
+    commit_leave();
+}
+
+static inline void commit_group(uint32_t threads, uint32_t transactions)
+{
+    const char *path = bench_path("group");
+    double time;
+
+    commit_group_path = path;
+    commit_group_each = transactions / threads;
+    commit_group_versions =
+        (uint32_t *)calloc(COMMIT_GROUP, sizeof(*commit_group_versions));
+    bench_require(commit_group_versions != NULL);
+    commit_make(path, COMMIT_GROUP);
+    commit_open(path);
+    time = workers_run(threads, false, commit_group_work);
+    bench_print("time", time / threads / commit_group_each);
+    commit_verify(commit_group_versions, COMMIT_GROUP);
+    commit_close();
+    commit_open(path);
+    commit_verify(commit_group_versions, COMMIT_GROUP);
+    commit_close();
+    commit_remove(path);
+    free(commit_group_versions);
+}
+
+/* -------------------------------------------------------------------------- */
+
+static inline int commit_main(int argc, char **argv)
+{
+    if (argc >= 5 && strcmp(argv[1], "commit") == 0)
+        commit_run(bench_number(argv[2]), bench_number(argv[3]),
+                   bench_number(argv[4]));
+    else if (argc >= 4 && strcmp(argv[1], "group") == 0)
+        commit_group(bench_number(argv[2]), bench_number(argv[3]));
+    else
+        return BENCH_NOT_OFFERED;
+    return 0;
 }
 
 #endif

@@ -15,9 +15,10 @@ enum { UNIT = 4096 };
 #define LENGTH ((size_t)64 << 20)
 
 static int file = -1;
-static size_t at;     /* behind what was written last */
-static uint32_t last; /* object in the last block */
-static char *block;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static size_t at;     /* behind what was written last; under lock */
+static uint32_t last; /* object in the last block; under lock */
+static __thread char *block;
 
 static void commit_open(const char *path)
 {
@@ -28,6 +29,17 @@ static void commit_open(const char *path)
 static void commit_close(void)
 {
     bench_require(close(file) == 0);
+}
+
+static void commit_join(const char *path)
+{
+    (void)path;
+    block = (char *)bench_memory(UNIT);
+}
+
+static void commit_leave(void)
+{
+    munmap(block, UNIT);
 }
 
 static void commit_remove(const char *path)
@@ -47,20 +59,31 @@ static void commit_make(const char *path, uint32_t n)
     commit_close();
 }
 
+/* Where to write size bytes, of which the last are those of this object. */
+static size_t next_place(size_t size, uint32_t object)
+{
+    size_t place;
+
+    pthread_mutex_lock(&lock);
+    if (at + size > LENGTH)
+        at = 0;
+    place = at;
+    at += size;
+    last = object;
+    pthread_mutex_unlock(&lock);
+    return place;
+}
+
 static void commit_change(const struct commit_change *change)
 {
     size_t size = change->count * (size_t)UNIT;
+    size_t place = next_place(size, change->which[change->count - 1]);
 
-    if (at + size > LENGTH)
-        at = 0;
-    for (uint32_t k = 0; k < change->count; k++) {
-        last = change->which[k];
-        commit_fill((struct commit_object *)(block + k * (size_t)UNIT), last,
-                    change->version);
-    }
-    bench_require(pwrite(file, block, size, (off_t)at) == (ssize_t)size);
+    for (uint32_t k = 0; k < change->count; k++)
+        commit_fill((struct commit_object *)(block + k * (size_t)UNIT),
+                    change->which[k], change->version);
+    bench_require(pwrite(file, block, size, (off_t)place) == (ssize_t)size);
     bench_require(fdatasync(file) == 0);
-    at += size;
 }
 
 static bool commit_read(uint32_t i, struct commit_object *out)
@@ -74,9 +97,5 @@ static bool commit_read(uint32_t i, struct commit_object *out)
 
 int main(int argc, char **argv)
 {
-    if (argc < 5 || strcmp(argv[1], "commit") != 0)
-        return BENCH_NOT_OFFERED;
-    commit_run(bench_number(argv[2]), bench_number(argv[3]),
-               bench_number(argv[4]));
-    return 0;
+    return commit_main(argc, argv);
 }

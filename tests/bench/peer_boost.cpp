@@ -1,4 +1,4 @@
-/* peer_boost.cpp - churn and names with Boost.Interprocess
+/* peer_boost.cpp - churn, names and shared with Boost.Interprocess
  *
  * Compiled once for each index and place that is compared:
  *
@@ -86,6 +86,23 @@ static inline double names_bytes(void)
     return (double)(segment->get_size() - segment->get_free_memory());
 }
 
+#ifdef PEER_SHARED
+static void shared_open(const char *path, bool create)
+{
+    if (create)
+        segment = new managed(ipc::create_only, path, (size_t)256 << 20);
+    else
+        segment = new managed(ipc::open_only, path);
+}
+
+#include "shared.h"
+#else
+static int shared_run(int, char **)
+{
+    return BENCH_NOT_OFFERED;
+}
+#endif
+
 /* Inserting into flat_map moves all names behind the new one. */
 static bool too_slow_in_random_order(uint32_t n)
 {
@@ -104,5 +121,5 @@ int main(int argc, char **argv)
         make_segment(n * (size_t)256 + ((size_t)4 << 20));
         return names_run(n, argv[3], too_slow_in_random_order(n));
     }
-    return BENCH_NOT_OFFERED;
+    return shared_run(argc, argv);
 }

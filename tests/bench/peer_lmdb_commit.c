@@ -55,6 +55,15 @@ static void commit_close(void)
     mdb_env_close(env);
 }
 
+static void commit_join(const char *path)
+{
+    (void)path;
+}
+
+static void commit_leave(void)
+{
+}
+
 static void commit_remove(const char *path)
 {
     char lock[4200];
@@ -101,9 +110,5 @@ static bool commit_read(uint32_t i, struct commit_object *out)
 
 int main(int argc, char **argv)
 {
-    if (argc < 5 || strcmp(argv[1], "commit") != 0)
-        return BENCH_NOT_OFFERED;
-    commit_run(bench_number(argv[2]), bench_number(argv[3]),
-               bench_number(argv[4]));
-    return 0;
+    return commit_main(argc, argv);
 }

@@ -25,13 +25,13 @@ $B/tests/bench/mimalloc: tests/bench/peer_malloc.c
 $B/tests/bench/jemalloc: tests/bench/peer_malloc.c
 	$(call peer,libjemalloc-dev,$(call malloc,jemalloc/jemalloc.h,),-ljemalloc)
 $B/tests/bench/lmdb: tests/bench/peer_lmdb.c
-	$(call peer,liblmdb-dev,$(CC),-llmdb)
+	$(call peer,liblmdb-dev,$(CC) -pthread,-llmdb)
 $B/tests/bench/bare: tests/bench/peer_bare.c
-	$(call peer,gcc,$(CC))
+	$(call peer,gcc,$(CC) -pthread)
 $B/tests/bench/lmdb_commit: tests/bench/peer_lmdb_commit.c
-	$(call peer,liblmdb-dev,$(CC),-llmdb)
+	$(call peer,liblmdb-dev,$(CC) -pthread,-llmdb)
 $B/tests/bench/sqlite: tests/bench/peer_sqlite.c
-	$(call peer,libsqlite3-dev,$(CC),-lsqlite3)
+	$(call peer,libsqlite3-dev,$(CC) -pthread,-lsqlite3)
 $B/tests/bench/boost_iset: tests/bench/peer_boost.cpp
 	$(call peer,libboost-dev,$(call boost,iset))
 $B/tests/bench/boost_flat_map: tests/bench/peer_boost.cpp

@@ -21,6 +21,7 @@ plan()
     #          size    n     LMDB: ordered hash  Boost: iset ordered hash
     plan_names 1M 1000000 1 3 6 1.4 4.5 4 -
     plan_memory
+    plan_shared
     plan_commit
     plan_group
     plan_snapshot
@@ -102,6 +103,40 @@ memory()
     for peer in mimalloc jemalloc glibc; do
         echo "once $workload $peer $peer $*
               row $workload $metric tenon $peer -"
+    done
+}
+
+# Two that do not hinder each other take half the time for as much.
+plan_shared()
+{
+    for work in churn find; do
+        workload=shared-$work
+        [ $work = churn ] && goal=">=1.5" || goal=-
+        echo "run $workload tenon-1 tenon shared $work 1 threads
+              run $workload boost-1 boost_shared shared $work 1 threads
+              row $workload time tenon-1 boost-1 -"
+        for many in threads processes; do
+            echo "run $workload tenon-2-$many tenon shared $work 2 $many
+                  run $workload boost-2-$many boost_shared shared $work 2 $many
+                  row $workload time tenon-2-$many tenon-1 $goal
+                  row $workload time tenon-2-$many boost-2-$many -
+                  row $workload time boost-2-$many boost-1 -"
+        done
+    done
+}
+
+plan_group()
+{
+    for threads in 1 2 4 8; do
+        echo "run group-$threads bare bare group $threads 1000
+              run group-$threads tenon tenon_commit group $threads 1000
+              run group-$threads lmdb lmdb_commit group $threads 500
+              run group-$threads sqlite sqlite group $threads 500"
+        for peer in bare lmdb sqlite; do
+            echo "row group-$threads time tenon $peer -"
+        done
+        [ $threads = 8 ] && goal=">=3" || goal=-
+        [ $threads = 1 ] || echo "row group-$threads time tenon group-1:tenon $goal"
     done
 }
 

@@ -1,4 +1,4 @@
-/* tenon.c - churn and names with Tenon
+/* tenon.c - churn, names and shared with Tenon
  *
  *     tenon churn private|shared [OPERATIONS]
  *     tenon names private|shared INDEX N [ROUNDS]
@@ -14,6 +14,14 @@
 
 static tn_segment *segment;
 static tn_store *store;
+
+static void succeed(tn_status status)
+{
+    if (status == TN_OK)
+        return;
+    fprintf(stderr, "tenon: %s: %s\n", tn_strerror(status), tn_errmsg());
+    exit(2);
+}
 
 static inline void *churn_alloc(size_t size)
 {
@@ -63,24 +71,29 @@ static inline double names_bytes(void)
     return (double)(tn_segment_size(segment) - tn_free_bytes(segment));
 }
 
+static void shared_open(const char *path, bool create)
+{
+    tn_options options = {.size = (size_t)256 << 20};
+
+    succeed(tn_store_open(&store, path, TN_SHARED | (create ? TN_CREATE : 0),
+                          &options));
+    segment = tn_store_segment(store);
+}
+
+#include "shared.h"
+
 static void make_segment(bool shared, size_t size, tn_index index)
 {
     tn_options options = {.size = size, .index = index};
     const char *path = bench_path("store");
-    tn_status status;
 
     if (shared) {
-        status = tn_store_open(&store, path, TN_SHARED | TN_CREATE, &options);
+        succeed(tn_store_open(&store, path, TN_SHARED | TN_CREATE, &options));
         unlink(path);
-        if (status == TN_OK)
-            segment = tn_store_segment(store);
+        segment = tn_store_segment(store);
     } else {
-        status =
-            tn_segment_create(&segment, bench_memory(size), size, &options);
-    }
-    if (status != TN_OK) {
-        fprintf(stderr, "tenon: %s: %s\n", tn_strerror(status), tn_errmsg());
-        exit(2);
+        succeed(
+            tn_segment_create(&segment, bench_memory(size), size, &options));
     }
 }
 
@@ -113,7 +126,10 @@ int main(int argc, char **argv)
                      index_named(argv[3]));
         names_run(n, argv[5], false);
     } else {
-        return BENCH_NOT_OFFERED;
+        int status = shared_run(argc, argv);
+
+        if (status != 0)
+            return status;
     }
     return tn_store_close(store) != TN_OK;
 }

@@ -1,6 +1,7 @@
 /* tenon_commit.c - what durable commits cost
  *
  *     tenon_commit commit OBJECTS EACH TRANSACTIONS [KEPT] [OPTION...]
+ *     tenon_commit group THREADS TRANSACTIONS [KEPT] [OPTION...]
  *     tenon_commit recover MB [OPTION...]
  *     tenon_commit memory [OPTION...]
  *
@@ -99,6 +100,15 @@ static void commit_close(void)
 {
     end_reading();
     succeed(tn_store_close(store));
+}
+
+static void commit_join(const char *path)
+{
+    (void)path;
+}
+
+static void commit_leave(void)
+{
 }
 
 static void commit_remove(const char *path)
@@ -267,14 +277,11 @@ static void read_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     read_options(argc, argv);
-    if (argc >= 5 && strcmp(argv[1], "commit") == 0)
-        commit_run(bench_number(argv[2]), bench_number(argv[3]),
-                   bench_number(argv[4]));
-    else if (argc >= 3 && strcmp(argv[1], "recover") == 0)
+    if (argc >= 3 && strcmp(argv[1], "recover") == 0)
         recover(bench_number(argv[2]) * MB);
     else if (argc >= 2 && strcmp(argv[1], "memory") == 0)
         memory();
     else
-        return BENCH_NOT_OFFERED;
+        return commit_main(argc, argv);
     return 0;
 }
