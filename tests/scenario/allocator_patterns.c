@@ -429,9 +429,9 @@ static void all_patterns(void)
 static void in_memory(size_t size, tn_fit fit)
 {
     const tn_options options = {.fit = fit};
-    void *buffer = aligned_alloc(16, size);
+    void *buffer;
 
-    CLAIM(buffer != NULL);
+    CLAIM(posix_memalign(&buffer, 16, size) == 0);
     memset(buffer, 0xa5, size);
     OK(tn_segment_create(&seg, buffer, size, &options));
     all_patterns();
