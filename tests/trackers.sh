@@ -52,9 +52,8 @@ for TENON_TRACKER in "$@"; do
     for name in durable commit transaction read durable_journal; do
         run "$B/tests/unit/test_$name"
     done
-    for program in "$B"/tests/scenario/durable_*[a-z]; do
-        case $program in *.[od]) continue ;; esac
-        run "$program"
+    for source in tests/scenario/durable_*.c; do
+        run "$B/tests/scenario/$(basename "$source" .c)"
     done
     run env TENON="$B/tenon" tests/cli/run.sh durable killed full load
 done

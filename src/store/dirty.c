@@ -132,7 +132,8 @@ static void unite(struct dirty *d)
 {
     size_t n = 0;
 
-    qsort(d->runs, d->count, sizeof(d->runs[0]), by_place);
+    if (d->count > 1)
+        qsort(d->runs, d->count, sizeof(d->runs[0]), by_place);
     for (size_t i = 0; i < d->count; i++) {
         struct page_run *last = n > 0 ? &d->runs[n - 1] : NULL;
         uint64_t end = d->runs[i].first + d->runs[i].count;
