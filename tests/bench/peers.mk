@@ -3,7 +3,7 @@
 # A peer whose package is missing is left out, and said to be.
 
 PEERS  = glibc mimalloc jemalloc lmdb boost_iset boost_flat_map boost_map \
-         boost_hash boost_shared boost_memory bare lmdb_commit sqlite
+         boost_hash boost_shared boost_memory bare lmdb_commit sqlite xxh3
 BENCH  = $(TENON_BENCH) $(addprefix $B/tests/bench/,$(PEERS) traces/made)
 
 # $(call peer,PACKAGE,COMMAND)
@@ -32,6 +32,8 @@ $B/tests/bench/lmdb_commit: tests/bench/peer_lmdb_commit.c
 	$(call peer,liblmdb-dev,$(CC) -pthread,-llmdb)
 $B/tests/bench/sqlite: tests/bench/peer_sqlite.c
 	$(call peer,libsqlite3-dev,$(CC) -pthread,-lsqlite3)
+$B/tests/bench/xxh3: tests/bench/peer_xxh3.c
+	$(call peer,libxxhash-dev,$(CC) -D_GNU_SOURCE,-pthread)
 $B/tests/bench/boost_iset: tests/bench/peer_boost.cpp
 	$(call peer,libboost-dev,$(call boost,iset))
 $B/tests/bench/boost_flat_map: tests/bench/peer_boost.cpp

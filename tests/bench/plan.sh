@@ -25,6 +25,7 @@ plan()
     plan_commit
     plan_group
     plan_snapshot
+    plan_check
 }
 
 plan_churn()
@@ -181,6 +182,19 @@ plan_commit()
     echo "run commit-memory tenon tenon_commit memory
           row commit-memory open tenon - -
           row commit-memory after tenon - -"
+}
+
+# "xxh3" is hashing alone, with as many threads, over as large a file.
+plan_check()
+{
+    echo "once check tenon tenon_check 2048
+          once check xxh3 xxh3 2048
+          row check normal tenon xxh3 <=2
+          row check speed tenon - -
+          row check speed xxh3 - -
+          row check quick tenon - -
+          row check full tenon - -
+          row check memory tenon - <=64"
 }
 
 # with_peers WORKLOAD OBJECTS EACH TRANSACTIONS KEPT

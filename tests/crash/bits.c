@@ -1,6 +1,6 @@
 /* bits.c - flip every bit of a store and of its journal, and see who notices
  *
- *     bits [--all] [--seed S] [--only STORE:DAMAGE:A:B]
+ *     bits [--all] [--seed S] [--store STORE | --only STORE:DAMAGE:A:B]
  *
  * Five stores, closed in order, and one that was left by a process that died,
  * with commits in the journal that the file does not hold yet (exhibit.c).
@@ -57,6 +57,7 @@ static struct trial {
 } * now;
 
 static bool all;
+static int wanted = -1; /* store; -1: each */
 static unsigned long seed = 1;
 static struct trial only = {.store = -1};
 static struct exhibit exhibit;
@@ -504,8 +505,8 @@ static bool read_only(const char *text)
 
 static int usage(void)
 {
-    fprintf(stderr,
-            "usage: bits [--all] [--seed S] [--only STORE:DAMAGE:A:B]\n");
+    fprintf(stderr, "usage: bits [--all] [--seed S] [--store STORE | --only "
+                    "STORE:DAMAGE:A:B]\n");
     return 2;
 }
 
@@ -515,6 +516,7 @@ int main(int argc, char **argv)
         {"all", no_argument, NULL, 'a'},
         {"seed", required_argument, NULL, 's'},
         {"only", required_argument, NULL, 'o'},
+        {"store", required_argument, NULL, 'n'},
         {0}};
     bool good = true;
     int option;
@@ -524,6 +526,8 @@ int main(int argc, char **argv)
             all = true;
         else if (option == 's')
             seed = strtoul(optarg, NULL, 10);
+        else if (option == 'n')
+            wanted = (int)strtol(optarg, NULL, 10);
         else if (option != 'o' || !read_only(optarg))
             return usage();
     }
@@ -531,8 +535,12 @@ int main(int argc, char **argv)
                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CLAIM(now != MAP_FAILED);
     printf("seed %lu\n", seed);
+    if (wanted >= STORES)
+        return usage();
+    if (only.store >= 0)
+        wanted = only.store;
     for (int i = 0; i < STORES; i++)
-        if (only.store < 0 || only.store == i)
+        if (wanted < 0 || wanted == i)
             good = run_apart(i) && good;
     return good ? 0 : 1;
 }
