@@ -68,8 +68,8 @@ static void mark(const char *path)
     REQUIRE(file_open(&f, path, true) == TN_OK);
     REQUIRE(file_open(&j, place_path("store-journal"), true) == TN_OK);
     if (pread(f.fd, &marks, sizeof(marks), STORE_MARKS_OFF) == sizeof(marks)) {
-        marks.boot = superblock_boot(&f);
-        marks.journal = file_identity(&j);
+        marks.boot = mark_seal(superblock_boot(&f));
+        marks.journal = mark_seal(file_identity(&j));
         REQUIRE(file_write(&f, &marks, sizeof(marks), STORE_MARKS_OFF) ==
                 TN_OK);
     }

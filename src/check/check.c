@@ -259,7 +259,7 @@ static tn_status check_durable(struct check *c, tn_store *store)
 
 static tn_status check_store(struct check *c, tn_store *store)
 {
-    tn_status status = page_check(&store->file, &c->report);
+    tn_status status = page_check(&store->file, &store->locks, &c->report);
 
     if (status == TN_OK)
         status =
@@ -298,7 +298,7 @@ static tn_status check_parts(struct check *c, const char *path)
     if (status == TN_OK)
         status = flock_open(&locks, path);
     if (status == TN_OK)
-        status = page_check(&f, &c->report);
+        status = page_check(&f, &locks, &c->report);
     if (status == TN_OK)
         status = pair_check(&f, &locks, path, &c->report);
     flock_close(&locks);

@@ -31,8 +31,10 @@ void advice_add(tn_finding *finding);
 
 /* --- page_check.c -------------------------------------------------------- */
 
-/* B2 to B4 on the first page of the file. */
-tn_status page_check(const struct file *f, struct report *report);
+/* B2 to B4 on the first page of the file; locks tell whether somebody has it
+ * open. */
+tn_status page_check(const struct file *f, const struct flock_handle *locks,
+                     struct report *report);
 
 /* B5: what lies behind size bytes, where the store ends. */
 tn_status page_check_tail(const struct file *f, uint64_t size,
