@@ -57,7 +57,7 @@ static void report_json(struct check *check, const tn_finding *finding)
         printf("\"object\": null");
     else
         json_name(stdout, "object", finding->object, strlen(finding->object));
-    member_json("what", finding->what);
+    member_json("what", without_subject(finding->what, check->file));
     member_json("meaning", finding->meaning);
     member_json("help", finding->help);
     putchar('}');
@@ -82,6 +82,8 @@ static void explain(const char *text)
 
 static void report_text(struct check *check, const tn_finding *finding)
 {
+    const char *what = without_subject(finding->what, check->file);
+
     check->findings++;
     text_visible(stdout, check->file, strlen(check->file));
     printf(": %s %s at %" PRIu64 ": ", finding->layer, finding->rule,
@@ -90,7 +92,7 @@ static void report_text(struct check *check, const tn_finding *finding)
         text_visible(stdout, finding->object, strlen(finding->object));
         printf(": ");
     }
-    text_visible(stdout, finding->what, strlen(finding->what));
+    text_visible(stdout, what, strlen(what));
     putchar('\n');
     explain(finding->meaning);
     explain(finding->help);

@@ -73,7 +73,7 @@ static int run(int argc, char **argv)
 const struct command cmd_dump = {
     .name = "dump",
     .args = "FILE",
-    .brief = "print every layer of a store in words, whatever is damaged",
+    .brief = "print every layer in words, however damaged",
     .details =
         "Prints the first page and the journal as they lie on disk, and the "
         "blocks,\nindexes and types as a reader sees them now.  What is not as "

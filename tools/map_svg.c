@@ -103,7 +103,8 @@ static void write_style(FILE *f)
           ".small { font-size: 12px; } .tiny { font-size: 10.5px; }\n"
           ".soft { fill: #5a6775; } .end { text-anchor: end; }\n"
           ".ground { fill: #ffffff; } .gap { stroke: #ffffff; }\n"
-          ".onlight { fill: #10151b; } .ondark { fill: #ffffff; }\n",
+          ".onlight { fill: #10151b; } .ondark { fill: #ffffff; }\n"
+          ".onfree { fill: #5a6775; }\n",
           f);
     for (int i = 0; i < MAP_LOOKS; i++)
         fprintf(f, ".l%d { fill: #%06" PRIx32 "; }\n", i,
@@ -112,7 +113,7 @@ static void write_style(FILE *f)
           "text { fill: #e8edf2; } .soft { fill: #98a5b3; }\n"
           ".ground { fill: #161b21; } .gap { stroke: #161b21; }\n"
           ".onlight { fill: #10151b; } .ondark { fill: #10151b; }\n"
-          ".l10, .l11, .l12 { stroke: none; }\n",
+          ".onfree { fill: #98a5b3; }\n",
           f);
     for (int i = 0; i < MAP_LOOKS; i++)
         fprintf(f, ".l%d { fill: #%06" PRIx32 "; }\n", i,
@@ -238,12 +239,16 @@ static bool write_rows(FILE *f, const struct map *map)
 
 /* --- Blocks that can be seen ---------------------------------------------- */
 
-/* Can dark letters be read on it, on a light page? */
-static bool is_light(enum map_look look)
+/* The letters that can be read on it, on a light page and on a dark one. */
+static const char *letters_on(enum map_look look)
 {
     uint32_t c = map_colour(look, false);
 
-    return (c >> 16) * 299 + (c >> 8 & 0xff) * 587 + (c & 0xff) * 114 > 145000;
+    if (look == MAP_LOOK_FREE || look == MAP_LOOK_WAITING)
+        return "onfree";
+    return (c >> 16) * 299 + (c >> 8 & 0xff) * 587 + (c & 0xff) * 114 > 145000
+               ? "onlight"
+               : "ondark";
 }
 
 static void write_label(FILE *f, const struct map *map,
@@ -259,7 +264,7 @@ static void write_label(FILE *f, const struct map *map,
         n = block->name_length;
     }
     fprintf(f, "<text class=\"tiny %s\" x=\"%.1f\" y=\"%d\">",
-            is_light(group->look) ? "onlight" : "ondark", x + 5, y + 11);
+            letters_on(group->look), x + 5, y + 11);
     write_name(f, name, n, most);
     fputs("</text>\n", f);
 }

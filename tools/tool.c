@@ -194,17 +194,21 @@ int exit_of(tn_status status)
     }
 }
 
+const char *without_subject(const char *text, const char *file)
+{
+    size_t n = strlen(file);
+
+    return strncmp(text, file, n) == 0 && strncmp(text + n, ": ", 2) == 0
+               ? text + n + 2
+               : text;
+}
+
 /* The library's own words if it has any, without the file they begin with. */
 static const char *reason_of(const char *file, tn_status status)
 {
     const char *text = tn_errmsg();
-    size_t n = strlen(file);
 
-    if (*text == '\0')
-        return tn_strerror(status);
-    return strncmp(text, file, n) == 0 && strncmp(text + n, ": ", 2) == 0
-               ? text + n + 2
-               : text;
+    return *text == '\0' ? tn_strerror(status) : without_subject(text, file);
 }
 
 int complain_status(const char *file, tn_status status)

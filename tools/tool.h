@@ -107,6 +107,9 @@ void complain(const char *subject, const char *format, ...)
 void complain_name(const char *file, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What is behind "FILE: " in a text that may begin so. */
+const char *without_subject(const char *text, const char *file);
+
 /* Complain about what the library answered; returns the exit status for it. */
 int complain_status(const char *file, tn_status status);
 int complain_name_status(const char *file, const char *name, tn_status status);

@@ -6,6 +6,8 @@ version=$("$TENON" --version)
 set -- $commands
 [ "$("$TENON" --help | grep -c '^  [a-z]')" -eq $# ] || die 'commands listed'
 
+"$TENON" --help | awk 'length($0) > 80 { print "a line too long: " $0 }'
+
 for command in $commands; do
     "$TENON" $command --help >help 2>err || die "$command --help failed"
     [ ! -s err ] || die "$command --help complains"
