@@ -157,6 +157,53 @@ Test(dump, shows_names_that_do_nothing_to_a_terminal)
     tn_segment_detach(seg);
 }
 
+ParameterizedTestParameters(dump, shows_all_of_a_large_index)
+{
+    static tn_index kinds[] = {TN_INDEX_ISET, TN_INDEX_FLAT_MAP, TN_INDEX_MAP,
+                               TN_INDEX_HASH};
+
+    return cr_make_param_array(tn_index, kinds, sizeof(kinds) / sizeof(*kinds));
+}
+
+/* How many names the lines of an index account for. */
+static size_t names_told(tn_index kind)
+{
+    const char *before =
+        kind == TN_INDEX_HASH ? "depth %*u: %zu of" : "level 0: %zu of";
+    const char *mark = kind == TN_INDEX_HASH ? "depth " : "level 0: ";
+    size_t sum = 0, names;
+
+    if (kind == TN_INDEX_ISET)
+        return count("  depth ");
+    for (const char *p = text; (p = strstr(p, mark)) != NULL; p++)
+        if (sscanf(p, before, &names) == 1)
+            sum += names;
+    return sum;
+}
+
+ParameterizedTest(tn_index *kind, dump, shows_all_of_a_large_index)
+{
+    enum { NAMES = 20000 };
+    tn_options options = {.index = *kind};
+    tn_segment *seg;
+    char name[32];
+    size_t n;
+    FILE *f;
+
+    cr_assert(eq(int, tn_segment_create_heap(&seg, 8 << 20, &options), TN_OK));
+    for (unsigned i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof(name), "%08x", i * 2654435761u);
+        cr_assert(eq(int, tn_construct(seg, name, &stores_item, 1, NULL, NULL),
+                     TN_OK));
+    }
+    f = open_memstream(&text, &n);
+    cr_expect(eq(int, tn_dump_segment(seg, TN_DUMP_INDEX, f), TN_OK));
+    fclose(f);
+    cr_expect(eq(sz, names_told(*kind), NAMES));
+    cr_expect(not(says("wrong")));
+    tn_segment_detach(seg);
+}
+
 /* --- Damage --------------------------------------------------------------- */
 
 /* The header of the block in which the object of this name lies. */
