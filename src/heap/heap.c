@@ -63,71 +63,15 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "heap/block.h"
+#include "heap/quick.h"
 
 /* --- Quick lists --------------------------------------------------------- */
 
 enum {
-    QUICK_LONGEST = 64,       /* blocks in a list */
     QUICK_LEAST_BYTES = 4096, /* bytes that may wait in any heap */
     QUICK_SHARE = 16,         /* and more: this part of what is taken */
     QUICK_WASTE = 16,         /* this part of a request may be wasted */
 };
-
-/* Take the newest block off the list of this size.  NULL: there is none, or
- * what is there is not what it should be. */
-static inline void *quick_pop(struct heap *h, uint64_t size,
-                              enum block_state state)
-{
-    uint64_t *list = &tables_of(h)->quick[bin_of(size)];
-    uint64_t off = *list & QUICK_OFF, word, sequence;
-    void *p = heap_at(h, off);
-
-    if (unlikely(off % HEAP_GRANULE != 0 || off < h->first ||
-                 off + size > h->end))
-        return NULL;
-    word = word_load(h, off);
-    if (unlikely(((word ^ word_make(off, size, 0, BLOCK_QUICK)) &
-                  ~HEAP_PREV_USED) != 0))
-        return NULL;
-
-    sequence = change_begin(h);
-    *list = *(uint64_t *)p; /* the block's link */
-    h->waiting -= size;
-    word_store(h, off, word ^ BLOCK_QUICK ^ state);
-    change_end(h, sequence);
-    return p;
-}
-
-/* May heap_free_raw(), or else heap_free(), take a block in this state? */
-static inline bool is_for_freeing(uint64_t word, bool raw)
-{
-    return raw ? word_state(word) == BLOCK_RAW : word_is_used(word);
-}
-
-/* If the block at off, whose header is word, is sound, for freeing and may
- * wait, let it wait. */
-static inline bool quick_push(struct heap *h, uint64_t off, uint64_t word,
-                              bool raw)
-{
-    uint64_t size = word_size(word), *list, sequence;
-
-    if (unlikely(size - HEAP_MIN_BLOCK >= HEAP_QUICK - HEAP_MIN_BLOCK ||
-                 h->waiting + size > h->room || !is_for_freeing(word, raw) ||
-                 size > h->end - off ||
-                 (word ^ word_check(off, size)) >> HEAP_CHECK_SHIFT != 0))
-        return false;
-    list = &tables_of(h)->quick[bin_of(size)];
-    if (unlikely(*list >= QUICK_LONGEST * QUICK_ONE))
-        return false;
-    sequence = change_begin(h);
-    links_at(h, off)->next = *list;
-    *list = (*list | QUICK_OFF) + 1 + off; /* one more, and off */
-    h->waiting += size;
-    word_store(h, off,
-               (word | HEAP_STATE_MASK) - (HEAP_STATE_MASK - BLOCK_QUICK));
-    change_end(h, sequence);
-    return true;
-}
 
 /* Release what waits in one list.  Blocks behind one that is not what it should
  * be stay lost until the next rebuild: nothing may be done with them. */

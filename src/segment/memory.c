@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "heap/quick.h"
 #include "segment/segment.h"
 
 enum { MAX_ALIGNMENT = 2 * 1024 * 1024 }; /* what every mapping keeps */
@@ -63,7 +64,7 @@ TN_API void *tn_alloc(tn_segment *seg, size_t size)
 
     if (unlikely(!is_ours_alone(seg)))
         return alloc_with_care(seg, size);
-    p = heap_alloc(segment_heap(seg), size, BLOCK_RAW);
+    p = quick_alloc(segment_heap(seg), size);
     return likely(p != NULL) ? p : alloc_with_care(seg, size);
 }
 
@@ -123,11 +124,9 @@ static __attribute__((noinline)) tn_status free_with_care(tn_segment *seg,
     return status;
 }
 
-/* What fails here fails there too, and is explained. */
 TN_API tn_status tn_free(tn_segment *seg, void *p)
 {
-    if (likely(is_ours_alone(seg) &&
-               heap_free_raw(segment_heap(seg), p) == TN_OK))
+    if (likely(is_ours_alone(seg) && quick_free(segment_heap(seg), p)))
         return TN_OK;
     return free_with_care(seg, p);
 }
