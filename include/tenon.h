@@ -36,6 +36,7 @@
 #include "tenon/segment.h" /* allocate; construct, find, destroy by name */
 #include "tenon/store.h"   /* a segment in a file: create, open, save */
 #include "tenon/check.h"   /* verify a store */
+#include "tenon/repair.h"  /* salvage what a damaged store holds */
 #include "tenon/dump.h"    /* every layer of a store in words */
 #include "tenon/show.h"    /* names as people may see them */
 #include "tenon/image.h"   /* snapshots: write, restore, verify */

@@ -22,10 +22,10 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &cmd_create, &cmd_info,    &cmd_ls,     &cmd_put,   &cmd_get,
-    &cmd_rm,     &cmd_load,    &cmd_save,   &cmd_check, &cmd_dump,
-    &cmd_map,    &cmd_grow,    &cmd_shrink, &cmd_trim,  &cmd_snapshot,
-    &cmd_verify, &cmd_restore, &cmd_diff,   &cmd_hash,
+    &cmd_create,   &cmd_info,   &cmd_ls,      &cmd_put,   &cmd_get,
+    &cmd_rm,       &cmd_load,   &cmd_save,    &cmd_check, &cmd_dump,
+    &cmd_map,      &cmd_grow,   &cmd_shrink,  &cmd_trim,  &cmd_repair,
+    &cmd_snapshot, &cmd_verify, &cmd_restore, &cmd_diff,  &cmd_hash,
 };
 
 static const struct command *find_command(const char *name)

@@ -34,7 +34,7 @@ extern const struct command cmd_create, cmd_info, cmd_ls, cmd_put, cmd_get,
     cmd_rm, cmd_load, cmd_save, cmd_check, cmd_grow, cmd_shrink, cmd_dump,
     cmd_map;
 extern const struct command cmd_snapshot, cmd_verify, cmd_restore, cmd_diff,
-    cmd_hash, cmd_trim;
+    cmd_hash, cmd_trim, cmd_repair;
 
 /* --- Command lines ------------------------------------------------------- */
 

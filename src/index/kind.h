@@ -43,6 +43,16 @@ static inline size_t record_link_room(tn_index index, tn_kind kind)
                : 0;
 }
 
+/* The check bits of a record at off, from its words (record.c). */
+uint64_t record_check_bits(uint64_t off, uint64_t type, uint64_t count);
+
+/* Bytes from the start of the block to the first element, by the first word of
+ * a record, which may be anything; 0: it can be none. */
+size_t record_front(tn_index index, uint64_t word);
+
+/* R3 of the name at p, which has room for it. */
+bool record_name_is_sound(const char *p, size_t length);
+
 /* --- Looking without trust ----------------------------------------------- */
 
 /* One call's view of a heap: the size is asked once. */

@@ -44,7 +44,7 @@ static struct record *record_at(const struct heap *h, uint64_t off)
     return heap_at(h, off);
 }
 
-static uint64_t check_of(uint64_t off, uint64_t type, uint64_t count)
+uint64_t record_check_bits(uint64_t off, uint64_t type, uint64_t count)
 {
     uint64_t x = (type ^ off << 13) * UINT64_C(0x9e3779b97f4a7c15);
 
@@ -61,7 +61,7 @@ static size_t front_of(tn_index index, tn_kind kind, size_t name_length)
 }
 
 /* The same, of a record's first word, which may be anything; 0: no such. */
-static size_t front_of_word(tn_index index, uint64_t word)
+size_t record_front(tn_index index, uint64_t word)
 {
     uint64_t kind = word >> RECORD_KIND_SHIFT;
     uint64_t length = word >> RECORD_NAME_SHIFT & RECORD_NAME_MASK;
@@ -102,8 +102,9 @@ static void write_record(struct heap *h, uint64_t off,
 
     record->type = spec->type | length << RECORD_NAME_SHIFT |
                    (uint64_t)spec->kind << RECORD_KIND_SHIFT;
-    record->count = spec->count | check_of(off, record->type, spec->count)
-                                      << RECORD_CHECK_SHIFT;
+    record->count =
+        spec->count | record_check_bits(off, record->type, spec->count)
+                          << RECORD_CHECK_SHIFT;
 }
 
 uint64_t record_create(struct heap *h, const struct record_spec *spec,
@@ -147,7 +148,7 @@ void record_destroy(struct heap *h, tn_index index, uint64_t off)
 
 void *record_block(const struct heap *h, tn_index index, uint64_t off)
 {
-    size_t front = front_of_word(index, record_at(h, off)->type);
+    size_t front = record_front(index, record_at(h, off)->type);
 
     if (front == 0 || off + sizeof(struct record) < front)
         return NULL;
@@ -196,7 +197,7 @@ const char *record_name(const struct heap *h, tn_index index, uint64_t off,
 /* --- Soundness ---------------------------------------------------------- */
 
 /* R3 */
-static bool name_is_sound(const char *p, size_t length)
+bool record_name_is_sound(const char *p, size_t length)
 {
     if (memchr(p, '\0', length) != NULL)
         return false;
@@ -214,15 +215,15 @@ static bool is_sound(const struct heap *h, tn_index index, const char *p,
     const struct record *record = record_at(h, off);
     uint64_t type = load64(&record->type), word = load64(&record->count);
     uint64_t count = word & RECORD_COUNT_MASK;
-    size_t front = front_of_word(index, type);
+    size_t front = record_front(index, type);
     size_t bytes;
 
     if (front == 0 || front > usable || heap_off(h, p) + front != off + 16)
         return false;
-    if (word >> RECORD_CHECK_SHIFT != check_of(off, type, count))
+    if (word >> RECORD_CHECK_SHIFT != record_check_bits(off, type, count))
         return false;
     if (type >> RECORD_KIND_SHIFT == TN_KIND_NAMED &&
-        !name_is_sound(p, type >> RECORD_NAME_SHIFT & RECORD_NAME_MASK))
+        !record_name_is_sound(p, type >> RECORD_NAME_SHIFT & RECORD_NAME_MASK))
         return false;
     if (!type_verify(h, type & RECORD_OFF_MASK))
         return false;

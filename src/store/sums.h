@@ -18,10 +18,6 @@ bool sums_find(const tn_segment *view, uint64_t *first, uint64_t *pages);
  * sectors have other guards, nor for the pages of the sums themselves. */
 bool sums_cover(const tn_segment *view, uint64_t page);
 
-/* The first page of the sums and how many whole pages they have; false: there
- * are none, or nothing that could be their block. */
-bool sums_find(const tn_segment *view, uint64_t *first, uint64_t *pages);
-
 /* Is this one of the pages of the sums? */
 bool sums_are_on(const tn_segment *view, uint64_t page);
 

@@ -1,7 +1,7 @@
 # Help and version everywhere, and a hint where the call makes no sense.
 
 commands='create info ls put get rm load save check dump map grow shrink trim
-          snapshot verify restore diff hash'
+          repair snapshot verify restore diff hash'
 version=$("$TENON" --version)
 set -- $commands
 [ "$("$TENON" --help | grep -c '^  [a-z]')" -eq $# ] || die 'commands listed'
