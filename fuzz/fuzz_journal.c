@@ -16,6 +16,7 @@
 #include "packed.h"
 #include "place.h"
 #include "seal.h"
+#include "store/journal.h"
 #include "store/layout.h"
 #include "store/superblock.h"
 #include "use.h"
@@ -62,19 +63,20 @@ static void unpack(struct image *store, struct image *journal,
  * journal. */
 static void mark(const char *path)
 {
-    struct file f, j;
+    struct journal j;
+    struct file f;
     struct marks marks;
 
     REQUIRE(file_open(&f, path, true) == TN_OK);
-    REQUIRE(file_open(&j, place_path("store-journal"), true) == TN_OK);
+    REQUIRE(journal_open(&j, place_path("store-journal"), true) == TN_OK);
     if (pread(f.fd, &marks, sizeof(marks), STORE_MARKS_OFF) == sizeof(marks)) {
         marks.boot = mark_seal(superblock_boot(&f));
-        marks.journal = mark_seal(file_identity(&j));
+        marks.journal = mark_seal(journal_identity(&j));
         REQUIRE(file_write(&f, &marks, sizeof(marks), STORE_MARKS_OFF) ==
                 TN_OK);
     }
     file_close(&f);
-    file_close(&j);
+    journal_close(&j);
 }
 
 /* A journal may make a store unsound, and only a check would have told. */

@@ -5,6 +5,8 @@
 #include "seal.h"
 #include "base/digest.h"
 #include "heap/block.h"
+#include "image/compress.h"
+#include "image/index.h"
 #include "index/kind.h"
 #include "segment/layout.h"
 #include "store/layout.h"
@@ -125,19 +127,28 @@ static void seal_sums(struct image *store)
     uint64_t word = get(store, STORE_SEGMENT_OFF + off - HEAP_OVERHEAD);
     uint64_t pages = word_size(word) / STORE_PAGE;
 
-    if (off == 0 || off % STORE_PAGE != 0)
+    if (off == 0 || off % STORE_PAGE != 0 || !has(store, 0, STORE_SECTOR))
         return;
+    put(store, STORE_SEGMENT_OFF + off, digest64(store->bytes, STORE_SECTOR));
     for (uint64_t page = 1; has(store, page * STORE_PAGE, STORE_PAGE); page++)
         if (page < first || page - first >= pages)
             put(store, STORE_SEGMENT_OFF + off + page * sizeof(uint64_t),
                 digest64(store->bytes + page * STORE_PAGE, STORE_PAGE));
 }
 
+static void seal_marks(struct image *store)
+{
+    for (uint64_t at = 0; at < sizeof(struct marks); at += sizeof(uint64_t))
+        put(store, STORE_MARKS_OFF + at,
+            mark_seal(get(store, STORE_MARKS_OFF + at)));
+}
+
 void seal_store(struct image *store)
 {
+    seal_sector(store, 0);
+    seal_marks(store);
     seal_blocks(store);
     seal_sums(store);
-    seal_sector(store, 0);
 }
 
 /* --- The journal ---------------------------------------------------------- */
@@ -196,4 +207,120 @@ void seal_journal(struct image *journal)
         chain = get(journal, off);
         off += round_up(bytes, STORE_SECTOR);
     }
+}
+
+/* --- Snapshots ------------------------------------------------------------ */
+
+enum { FRAME = sizeof(struct image_frame), CHUNKS = 64 };
+
+/* A walk over the frames of a snapshot. */
+struct frames {
+    struct image *snapshot;
+    struct image_header header;
+    uint64_t at, number; /* of the frame, and of the chunk that comes next */
+    struct index_frame index;
+    struct digest_stream *whole;
+    struct coder *coder;
+};
+
+static uint8_t chunk[IMAGE_CHUNK];
+
+static bool seal_chunk(struct frames *f)
+{
+    const uint8_t *frame = f->snapshot->bytes + f->at;
+    struct image_entry entry = {.number = f->number};
+    struct digest128 digest;
+    size_t length = 0;
+    bool whole = false;
+
+    if (f->number >= image_chunks(f->header.image_bytes) ||
+        f->index.count == CHUNKS ||
+        compress_measure(frame, f->snapshot->size - f->at, &length, &whole) !=
+            TN_OK ||
+        !whole)
+        return false;
+    entry.chunk_bytes =
+        (uint32_t)image_chunk_bytes(f->header.image_bytes, f->number);
+    if (decompress_chunk(f->coder, frame, length, chunk, entry.chunk_bytes) !=
+        TN_OK)
+        return false;
+    digest = digest128(chunk, entry.chunk_bytes);
+    digest_stream_add(f->whole, chunk, entry.chunk_bytes);
+    entry.low = digest.low;
+    entry.high = digest.high;
+    entry.encoded = digest64(frame, length);
+    entry.frame_bytes = (uint32_t)length;
+    index_add(&f->index, &entry);
+    f->at += length;
+    f->number++;
+    return true;
+}
+
+static bool seal_place(struct frames *f)
+{
+    uint64_t at = f->at + FRAME;
+
+    if (!has(f->snapshot, at, sizeof(struct image_place)))
+        return false;
+    put(f->snapshot, at + 8, digest64(f->snapshot->bytes + at, 8));
+    f->number = get(f->snapshot, at);
+    f->at = at + sizeof(struct image_place);
+    return true;
+}
+
+/* Put the index of what was met here, and nothing behind it. */
+static void put_index(struct frames *f)
+{
+    struct image_tail tail = {.last = 1, .offset = f->at};
+    struct digest128 whole = digest_stream_value(f->whole);
+    size_t size = index_frame_bytes(f->index.count);
+    uint64_t old = f->snapshot->size - sizeof(tail);
+
+    tail.low = whole.low;
+    tail.high = whole.high;
+    if ((f->header.flags & IMAGE_SINCE) != 0) {
+        tail.low = get(f->snapshot, old + offsetof(struct image_tail, low));
+        tail.high = get(f->snapshot, old + offsetof(struct image_tail, high));
+    }
+    index_seal(&f->index, &tail);
+    if (size > PACKED_LARGEST - f->at)
+        return;
+    memcpy(f->snapshot->bytes + f->at, f->index.bytes, size);
+    f->snapshot->size = f->at + size;
+}
+
+static void seal_frames(struct frames *f)
+{
+    bool more = true;
+
+    while (more && has(f->snapshot, f->at, FRAME)) {
+        uint32_t magic;
+
+        memcpy(&magic, f->snapshot->bytes + f->at, sizeof(magic));
+        if (magic == FRAME_INDEX)
+            put_index(f);
+        more = (magic == FRAME_CHUNK && seal_chunk(f)) ||
+               (magic == FRAME_PLACE && seal_place(f));
+    }
+}
+
+void seal_snapshot(struct image *snapshot)
+{
+    struct frames f = {.snapshot = snapshot, .at = FRAME + sizeof(f.header)};
+    uint64_t digest = FRAME + offsetof(struct image_header, digest);
+
+    if (!has(snapshot, 0, f.at))
+        return;
+    put(snapshot, digest, digest64(snapshot->bytes + FRAME, digest - FRAME));
+    memcpy(&f.header, snapshot->bytes + FRAME, sizeof(f.header));
+    f.whole = digest_stream_open();
+    f.coder = coder_open();
+    if (f.whole != NULL && f.coder != NULL &&
+        index_open(&f.index, CHUNKS) == TN_OK) {
+        index_begin(&f.index, 0, image_group_end(f.header.image_bytes, 0));
+        seal_frames(&f);
+        index_close(&f.index);
+    }
+    digest_stream_close(f.whole);
+    coder_close(f.coder);
 }

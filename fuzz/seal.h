@@ -12,12 +12,17 @@
 
 #include "packed.h"
 
-/* A store: superblock, headers of blocks along the chain as far as it goes,
+/* A store: superblock, marks, headers of blocks along the chain as far as it goes,
  * records of objects, page sums. */
 void seal_store(struct image *store);
 
 /* The journal of a store: both headers, and the records of the newest
  * generation, one following the other. */
 void seal_journal(struct image *journal);
+
+/* A snapshot: its header and places, and an index that is right about the
+ * chunks as they are.  Of one that has a base, the sum of the whole stays as it
+ * was. */
+void seal_snapshot(struct image *snapshot);
 
 #endif

@@ -2,9 +2,9 @@
  *
  * usage: seeds DIRECTORY
  *
- * Writes DIRECTORY/open and DIRECTORY/journal: small stores of every kind of
- * index and both algorithms, closed in order, copied while they were in use,
- * and durable ones beside their journals.
+ * Writes DIRECTORY/open, DIRECTORY/journal and DIRECTORY/snapshot: small stores
+ * of every kind of index and both algorithms, closed in order, copied while
+ * they were in use, and durable ones beside their journals; and snapshots.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
@@ -152,6 +152,55 @@ static void make_durable(tn_index index, int n)
     keep_store(name, TN_DURABLE);
 }
 
+/* --- Snapshots ------------------------------------------------------------ */
+
+/* The snapshot, behind its base if it has one, as an input. */
+static void keep_snapshot(const char *name, const char *base, unsigned flags)
+{
+    struct image image = {.bytes = bytes};
+    uint32_t n;
+
+    if (base != NULL)
+        image = load(base);
+    n = (uint32_t)image.size;
+    memset(input, 0, HEAD);
+    input[0] = (uint8_t)flags;
+    memcpy(input + 4, &n, sizeof(n));
+    memcpy(input + HEAD, bytes, n);
+    image = load("snapshot");
+    memcpy(input + HEAD + n, bytes, image.size);
+    write_input("snapshot", name, HEAD + n + image.size);
+}
+
+static void make_snapshot(tn_index index, size_t size, unsigned flags)
+{
+    tn_options options = use_options;
+    tn_snapshot_options how = {.threads = 1, .force = true};
+    struct model m = {.seg = NULL};
+    char name[64];
+    tn_store *store;
+
+    options.index = index;
+    options.size = size;
+    options.max_size = 1 << 22;
+    place_remove("live");
+    REQUIRE(tn_store_open(&store, place_path("live"), TN_SHARED | TN_CREATE,
+                          &options) == TN_OK);
+    steps(tn_store_segment(store), index, 20, &m);
+    REQUIRE(tn_snapshot_write(store, place_path("snapshot"), &how, NULL) ==
+            TN_OK);
+    snprintf(name, sizeof(name), "whole-%d-%zu", index, size);
+    keep_snapshot(name, NULL, flags);
+    place_copy("snapshot", "base");
+    steps(tn_store_segment(store), index, 10, &m);
+    how.base = place_path("base");
+    REQUIRE(tn_snapshot_write(store, place_path("snapshot"), &how, NULL) ==
+            TN_OK);
+    snprintf(name, sizeof(name), "since-%d-%zu", index, size);
+    keep_snapshot(name, "base", flags);
+    REQUIRE(tn_store_close(store) == TN_OK);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2 || chdir(argv[1]) != 0) {
@@ -166,6 +215,8 @@ int main(int argc, char **argv)
         make(index, TN_FIT_SEQ, 32768, 152);
         make_durable(index, 5);
         make_durable(index, 30);
+        make_snapshot(index, 16384, 2 * index);
+        make_snapshot(index, 700000, 16 * index);
     }
     return 0;
 }

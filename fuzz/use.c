@@ -349,6 +349,27 @@ static void save_and_check(tn_store *store)
     REQUIRE(status != TN_OK || tn_check_file(copy, NULL, NULL, NULL) == TN_OK);
 }
 
+/* What a snapshot of it gives back is the same store. */
+static void snapshot_and_restore(tn_store *store)
+{
+    static const tn_snapshot_options plain = {.threads = 1, .force = true};
+    uint64_t sum = use_look(tn_store_segment(store));
+    const char *again = place_path("again");
+    tn_status status;
+
+    status = tn_snapshot_write(store, place_path("shot"), &plain, NULL);
+    REQUIRE(status == TN_OK || status == TN_ENOSPC);
+    if (status == TN_OK)
+        status = tn_snapshot_restore(place_path("shot"), again, &plain, NULL);
+    REQUIRE(status == TN_OK || status == TN_ENOSPC);
+    if (status != TN_OK)
+        return;
+    REQUIRE(tn_check_file(again, NULL, NULL, NULL) == TN_OK);
+    REQUIRE(tn_store_open(&store, again, TN_READ_ONLY, &use_options) == TN_OK);
+    REQUIRE(use_look(tn_store_segment(store)) == sum);
+    REQUIRE(tn_store_close(store) == TN_OK);
+}
+
 static void use_read(tn_store *store, const tn_segment *other, uint64_t sum)
 {
     const tn_segment *view;
@@ -394,6 +415,7 @@ static void use_read_only(tn_store *store)
     tn_segment *seg = tn_store_segment(store);
 
     use_look(seg);
+    snapshot_and_restore(store);
     REQUIRE(tn_alloc(seg, 10) == NULL);
     REQUIRE(tn_zero_free(seg) == TN_EROFS);
     REQUIRE(tn_construct(seg, "name", &item, 1, NULL, NULL) != TN_OK);

@@ -473,6 +473,9 @@ tn_status reader_run(struct reader *reader, struct file *target,
         begin_group(r, 0);
     while (status == TN_OK && !ended)
         status = take_frame(r, &ended);
+    /* After a refusal its threads still write into the caller's file. */
+    pipeline_close(r->pipeline);
+    r->pipeline = NULL;
     if (status == TN_OK && target != NULL)
         status = file_truncate(target, image_bytes(r));
     if (status == TN_OK)

@@ -245,10 +245,11 @@ static tn_status match_marks(const tn_store *store)
 {
     const struct durable *d = store->durable;
     const struct marks *m = d->marks;
+    uint64_t synced = mark_load(&m->synced), boot = mark_load(&m->boot);
 
-    if (m->synced <= d->journal.end.number || m->boot != d->boot ||
-        m->boot == STORE_BOOT_UNKNOWN ||
-        m->journal != file_identity(&d->journal.file))
+    if (synced <= d->journal.end.number || boot != d->boot ||
+        boot == STORE_BOOT_UNKNOWN || !marks_are_whole(m) ||
+        mark_load(&m->journal) != journal_identity(&d->journal))
         return TN_OK;
     return error_set(TN_ECORRUPT,
                      "%s: the journal ends with commit %" PRIu64

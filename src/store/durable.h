@@ -101,6 +101,16 @@ static inline void mark_store(uint64_t *mark, uint64_t value)
     __atomic_store_n(mark, mark_seal(value), __ATOMIC_RELEASE);
 }
 
+static inline bool marks_are_whole(const struct marks *marks)
+{
+    const uint64_t *words = (const uint64_t *)marks;
+
+    for (size_t i = 0; i < sizeof(*marks) / sizeof(*words); i++)
+        if (!mark_is_whole(__atomic_load_n(&words[i], __ATOMIC_ACQUIRE)))
+            return false;
+    return true;
+}
+
 /* --- overlay.c ------------------------------------------------------------ */
 
 /* The place behind record number of j's generation; before the first one if

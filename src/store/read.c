@@ -86,16 +86,6 @@ struct pending {
     uint64_t applied, through;
 };
 
-static bool marks_are_whole(const struct marks *marks)
-{
-    const uint64_t *words = (const uint64_t *)marks;
-
-    for (size_t i = 0; i < sizeof(*marks) / sizeof(*words); i++)
-        if (!mark_is_whole(__atomic_load_n(&words[i], __ATOMIC_ACQUIRE)))
-            return false;
-    return true;
-}
-
 /* O5 for a reader: records of another path are not this store's. */
 static tn_status require_path(const tn_store *store, struct journal *j,
                               const struct superblock *sb)
