@@ -315,7 +315,9 @@ static void care(struct world *w, unsigned how)
         tn_reserve_unique(w->seg, count * 4);
         break;
     case 4:
-        tn_segment_grow(w->seg, count * 64);
+        if (w->keeping != BUFFER ||
+            tn_segment_size(w->seg) + count * 64 <= MOST)
+            tn_segment_grow(w->seg, count * 64);
         break;
     default:
         if (w->keeping == SHARED)

@@ -10,7 +10,7 @@
  * on it, in this process.  Whatever the names are:
  *
  *   - save writes nothing outside its directory, in which links lead out of it;
- *     nor does restore, beside the file that it makes
+ *     restore, to a file that is no link, nothing but that
  *   - nothing that is printed can play tricks on a terminal
  *
  * Options are given as they come only to commands that write where they are
@@ -132,15 +132,16 @@ static char ground[LONGEST];
 static int see(const char *path, const struct stat *st, int type,
                struct FTW *walk)
 {
-    static const char *const known[] = {"/s.tn", "/out", "/outside",
-                                        "/snapshot", "/outside/witness"};
+    static const char *const known[] = {
+        "/s.tn", "/out", "/outside", "/snapshot", "/made", "/outside/witness"};
     const char *below = path + strlen(ground);
 
     (void)type;
     (void)walk;
-    if (*below == '\0' || strncmp(below, "/out/", 5) == 0)
+    if (*below == '\0' || strncmp(below, "/out/", 5) == 0 ||
+        strncmp(below, "/made/", 6) == 0)
         return 0;
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
         if (strcmp(below, known[i]) == 0)
             return strcmp(below, "/outside/witness") == 0 &&
                    st->st_size != sizeof(witness) - 1;
@@ -175,6 +176,7 @@ static void make_ground(void)
     REQUIRE(mkdir(ground, 0700) == 0);
     REQUIRE(mkdir(below("outside"), 0700) == 0);
     REQUIRE(mkdir(below("out"), 0700) == 0);
+    REQUIRE(mkdir(below("made"), 0700) == 0);
     fd = open(below("outside/witness"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     REQUIRE(write(fd, witness, sizeof(witness) - 1) > 0);
     close(fd);
@@ -276,7 +278,7 @@ static const struct command *restore_line(struct line *line, unsigned bits,
 
     add_bits(line, options, bits | 4);
     add(line, below("snapshot"));
-    snprintf(path, sizeof(path), "%s/%s", below("out"), prefix);
+    snprintf(path, sizeof(path), "%s/%s", below("made"), prefix);
     if (strchr(prefix, '/') == NULL && strncmp(prefix, "..", 2) != 0)
         add(line, path);
     return &cmd_restore;

@@ -5,9 +5,10 @@
  *     4096  record | record | record | what is left of older generations
  *           each begins at a sector
  *
- *   J1  A header is valid if magic, format and digest are right.  The one with
- *       the higher generation is in use; the other slot holds the generation
- *       before it, or nothing.
+ *   J1  A header is valid if magic, format and digest are right and its numbers
+ *       are not used up (STORE_MOST_NUMBERS).  The one with the higher
+ *       generation is in use; the other slot holds the generation before it, or
+ *       nothing.
  *   J2  A record is valid if its salt is the header's, its number is the one
  *       after that of the record before it (the base's for the first), its
  *       chain is that record's digest (the salt for the first), its size and
@@ -72,7 +73,9 @@ static uint64_t header_digest(const struct journal_header *header)
 bool journal_header_is_valid(const struct journal_header *header)
 {
     return header->magic == JOURNAL_MAGIC && header->format == JOURNAL_FORMAT &&
-           header->digest == header_digest(header);
+           header->digest == header_digest(header) &&
+           header->generation < STORE_MOST_NUMBERS &&
+           header->base_number < STORE_MOST_NUMBERS;
 }
 
 static uint64_t slot_of(uint64_t generation)

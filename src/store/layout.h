@@ -93,6 +93,9 @@ static inline int mark_is_whole(uint64_t word)
     return word == mark_seal(word);
 }
 
+/* What counts commits and generations ends here: no store gets so far. */
+#define STORE_MOST_NUMBERS (MARK_MASK / 2)
+
 /* In boot where the machine does not tell its boot. */
 #define STORE_BOOT_UNKNOWN MARK_MASK
 

@@ -219,6 +219,25 @@ Test(journal, every_flipped_bit_of_a_header_is_noticed)
     cr_expect(eq(u64, journal_generation(&j), 1));
 }
 
+/* The one after it would be number 0, which is none, or one that the marks have
+ * no room for. */
+Test(journal, a_header_whose_numbers_are_used_up_is_none)
+{
+    struct journal_header good, bad;
+
+    get(SECTOR, &good, sizeof(good));
+    for (int i = 0; i < 2; i++) {
+        bad = good;
+        if (i == 0)
+            bad.generation = UINT64_MAX;
+        else
+            bad.base_number = STORE_MOST_NUMBERS;
+        bad.digest = digest64(&bad, offsetof(struct journal_header, digest));
+        put(SECTOR, &bad, sizeof(bad));
+        cr_expect(eq(u64, journal_generation(&j), 0));
+    }
+}
+
 /* The digest is right: it is a header, but none of this format. */
 Test(journal, a_header_of_another_format_is_none)
 {

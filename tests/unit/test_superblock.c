@@ -150,6 +150,7 @@ static const struct absurd absurd[] = {
     {FIELD(segment_size), STORES_SIZE, TN_ECORRUPT, TN_ECORRUPT},
     {FIELD(segment_size), UINT64_MAX, TN_ECORRUPT, TN_ECORRUPT},
     {FIELD(segment_size), 0, TN_ECORRUPT, TN_ECORRUPT},
+    {FIELD(commit_number), STORE_MOST_NUMBERS, TN_ECORRUPT, TN_ECORRUPT},
     {FIELD(max_size), 0, TN_ECORRUPT, TN_ECORRUPT},
     {FIELD(max_size), STORES_SIZE - 1, TN_ECORRUPT, TN_ECORRUPT},
     {FIELD(max_size), UINT64_MAX, TN_OK, TN_OK},
