@@ -89,7 +89,8 @@ static void commit(struct world *w, unsigned flags)
     if (w->keeping != DURABLE || w->seg == NULL)
         return;
     status = tn_commit_with(w->store, flags);
-    REQUIRE(status == TN_OK || status == TN_ENOSPC || status == TN_EBUSY);
+    REQUIRE(status == TN_OK || status == TN_ENOSPC || status == TN_EBUSY ||
+            status == TN_ENOMEM);
     if (status != TN_OK) {
         roll_back(w);
         return;

@@ -142,6 +142,8 @@ TN_API tn_status tn_touch(tn_segment *view, const void *p, size_t size);
  *              open; free space, or roll back
  *   TN_EBUSY   the journal is full and readers keep it from being emptied; the
  *              same
+ *   TN_ENOMEM  no memory, or the store is as large as it may get and has no
+ *              room for page sums; the same
  *   TN_EIO     a write or sync failed.  Whether the commit took place is known
  *              when the store has been opened again; until then this handle
  *              only reads

@@ -234,6 +234,27 @@ Test(sums, can_be_turned_off)
     cr_assert(ne(int, check(), TN_OK), "the next commit made them");
 }
 
+Test(sums, without_room_for_them_leave_the_transaction_open)
+{
+    tn_options full = {.size = 65536, .max_size = 65536};
+    tn_store *store;
+    tn_segment *w;
+    void *piece;
+
+    cr_assert(eq(int, tn_store_open(&store, "s", TN_DURABLE | TN_CREATE, &full),
+                 TN_OK));
+    cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+    piece = tn_alloc(w, 16384);
+    for (size_t size = 16384; size >= 16; size /= 2)
+        while (tn_alloc(w, size) != NULL)
+            ;
+    cr_expect(eq(int, tn_commit(store), TN_ENOMEM));
+    cr_assert(eq(int, tn_free(w, piece), TN_OK));
+    cr_expect(eq(int, tn_commit(store), TN_OK));
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    cr_expect(eq(int, check(), TN_OK));
+}
+
 Test(sums, leave_no_memory_in_use)
 {
     tn_store *store;
