@@ -254,7 +254,7 @@ static tn_status match_marks(const tn_store *store)
     return error_set(TN_ECORRUPT,
                      "%s: the journal ends with commit %" PRIu64
                      ", and commit %" PRIu64 " had been on disk",
-                     store->path, d->journal.end.number, m->synced);
+                     store->path, d->journal.end.number, synced);
 }
 
 static tn_status make_anew(tn_store *store, const char *path,
