@@ -12,8 +12,8 @@
 
 #include "packed.h"
 
-/* A store: superblock, marks, headers of blocks along the chain as far as it goes,
- * records of objects, page sums. */
+/* A store: superblock, marks, headers of blocks along the chain as far as it
+ * goes, records of objects, page sums. */
 void seal_store(struct image *store);
 
 /* The journal of a store: both headers, and the records of the newest
