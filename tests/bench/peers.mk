@@ -3,7 +3,8 @@
 # A peer whose package is missing is left out, and said to be.
 
 PEERS  = glibc mimalloc jemalloc lmdb boost_iset boost_flat_map boost_map \
-         boost_hash boost_shared boost_memory bare lmdb_commit sqlite xxh3
+         boost_hash boost_shared boost_memory boost_open \
+         bare lmdb_commit sqlite pmemobj xxh3
 BENCH  = $(TENON_BENCH) $(addprefix $B/tests/bench/,$(PEERS) traces/made)
 
 # $(call peer,PACKAGE,COMMAND)
@@ -46,6 +47,10 @@ $B/tests/bench/boost_shared: tests/bench/peer_boost.cpp
 	$(call peer,libboost-dev,$(call boost,iset) -DPEER_SHARED,-pthread)
 $B/tests/bench/boost_memory: tests/bench/peer_boost_memory.cpp
 	$(call peer,libboost-dev,$(call boost,iset))
+$B/tests/bench/boost_open: tests/bench/peer_boost_open.cpp
+	$(call peer,libboost-dev,$(call boost,iset))
+$B/tests/bench/pmemobj: tests/bench/peer_pmemobj.c
+	$(call peer,libpmemobj-dev,$(CC) -D_GNU_SOURCE -pthread,-lpmemobj)
 
 # What real programs on this machine allocate, recorded once.
 $B/tests/bench/record.so: tests/bench/record.c tests/bench/trace.h

@@ -20,8 +20,11 @@ plan()
     plan_names 100k 100000 1 - - - - - 30
     #          size    n     LMDB: ordered hash  Boost: iset ordered hash
     plan_names 1M 1000000 1 3 6 1.4 4.5 4 -
+    plan_many_names
+    plan_events
     plan_memory
     plan_shared
+    plan_open
     plan_commit
     plan_group
     plan_snapshot
@@ -37,10 +40,12 @@ plan_churn()
           run churn jemalloc jemalloc churn
           run churn boost boost_iset churn
           run churn boost-shared boost_shared churn
+          run churn pmemobj pmemobj churn 1000000
           row churn time tenon mimalloc <=1.1
           row churn time tenon glibc -
           row churn time tenon jemalloc -
           row churn time tenon boost >=10
+          row churn time tenon pmemobj -
           row churn time tenon-shared tenon <=2.5
           row churn time tenon-shared boost-shared -"
 }
@@ -107,6 +112,53 @@ memory()
     done
 }
 
+# 10 M names take minutes to make, so this is run once.
+plan_many_names()
+{
+    for index in iset map hash; do
+        workload=names-10M-$index
+        echo "once $workload tenon tenon names private $index 10000000 1
+              once $workload boost boost_$index names 10000000 1"
+        for metric in find create destroy; do
+            echo "row $workload $metric tenon boost -"
+        done
+    done
+}
+
+# What does not depend on how fast the machine is, or how busy.
+plan_events()
+{
+    echo "once events-churn tenon events.sh 1000000 1 tenon churn private"
+    for peer in mimalloc jemalloc glibc boost:boost_iset; do
+        echo "once events-churn ${peer%:*} events.sh 1000000 1 ${peer#*:} churn
+              row events-churn instructions tenon ${peer%:*} -
+              row events-churn faults tenon ${peer%:*} -"
+    done
+    for index in iset flat_map map hash; do
+        workload=events-names-$index
+        echo "once $workload tenon events.sh 5 1000 tenon names private $index 1000
+              once $workload boost events.sh 5 1000 boost_$index names 1000
+              row $workload instructions tenon boost -
+              row $workload faults tenon boost -"
+    done
+}
+
+# Run once: making the large store takes long, opening it is done many times.
+plan_open()
+{
+    for size in 1M:1 10G:10240; do
+        workload=open-${size%:*}
+        echo "once $workload tenon tenon_open open ${size#*:} read-only
+              once $workload tenon-durable tenon_open open ${size#*:} durable
+              once $workload boost boost_open open ${size#*:}"
+    done
+    echo "row open-10G open tenon - <=1000000
+          row open-10G open tenon open-1M:tenon <=2
+          row open-10G open tenon boost -
+          row open-10G open tenon-durable - <=1000000
+          row open-10G open tenon-durable open-1M:tenon-durable <=2"
+}
+
 # Two that do not hinder each other take half the time for as much.
 plan_shared()
 {
@@ -159,20 +211,30 @@ plan_commit()
               row commit $metric tenon lmdb $lmdb
               row commit $metric tenon sqlite -"
     done
-    with_peers commit-pages 160000 1000 50 array
-    echo "run commit-pages tenon-nosums tenon_commit commit 160000 1000 50 nosums
-          row commit-pages p50 tenon bare -
-          row commit-pages p50 tenon lmdb -
-          row commit-pages p50 tenon sqlite -
-          row commit-pages p50 tenon tenon-nosums -
-          run commit-sums tenon tenon_commit commit 160000 1 1000 array
+    echo "run commit pmemobj pmemobj commit 100000 1 500
+          row commit p50 tenon pmemobj -"
+    # So many pages are changed, 100 bytes in each.
+    for pages in 1:1000 10:300 100:100 1000:40 10000:10; do
+        workload=commit-pages-${pages%:*}
+        with_peers $workload $((${pages%:*} > 999 ? ${pages%:*} * 41 : 41000)) \
+            ${pages%:*} ${pages#*:} array
+        for peer in bare lmdb sqlite; do
+            echo "row $workload p50 tenon $peer -"
+        done
+    done
+    echo "run commit-sums tenon tenon_commit commit 160000 1 1000 array
           run commit-sums tenon-nosums tenon_commit commit 160000 1 1000 nosums
-          row commit-sums p50 tenon tenon-nosums -"
+          row commit-sums p50 tenon tenon-nosums -
+          run commit-sums-1000 tenon tenon_commit commit 41000 1000 40 array
+          run commit-sums-1000 tenon-nosums tenon_commit \
+              commit 41000 1000 40 nosums
+          row commit-sums-1000 p50 tenon tenon-nosums -"
     # Working sets of so many MB, of which each transaction changes 100 bytes.
-    for mb in 1 16 64 256 1024; do
-        echo "run commit-set-${mb}MB bare bare commit 5000 1 500
-              run commit-set-${mb}MB tenon tenon_commit commit \
-                  $((mb * 10486)) 1 500 array
+    for mb in 1 16 64 256 1024 4096; do
+        [ $mb = 4096 ] && kind=once || kind=run
+        echo "$kind commit-set-${mb}MB bare bare commit 5000 1 500
+              $kind commit-set-${mb}MB tenon tenon_commit commit \
+                  $((mb * 10486)) 1 500 blank
               row commit-set-${mb}MB p50 tenon bare -"
     done
     for mb in 1 4 16 64; do
