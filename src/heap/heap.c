@@ -70,6 +70,7 @@
 enum {
     QUICK_LEAST_BYTES = 4096, /* bytes that may wait in any heap */
     QUICK_SHARE = 16,         /* and more: this part of what is taken */
+    QUICK_SPARED = 128,       /* and less: this part, when the end is cut */
     QUICK_WASTE = 16,         /* this part of a request may be wasted */
 };
 
@@ -223,12 +224,21 @@ static void split(struct heap *h, uint64_t off, uint64_t size,
         chain_rebuild(h);
 }
 
+/* At the end lies the memory that nobody has used yet, and what is used once
+ * stays resident: before it is cut, what waits is merged, if it is enough to
+ * matter. */
+static bool is_better_merged(const struct heap *h, uint64_t off)
+{
+    return h->waiting > h->taken / QUICK_SPARED &&
+           off + word_size(word_load(h, off)) == h->end;
+}
+
 /* Search twice: what is broken, or waits in quick lists, is put right first. */
 static uint64_t find_free(struct heap *h, uint64_t size)
 {
     uint64_t off = fit_find(h, size);
 
-    if (likely(off != 0 && off != FIT_BROKEN))
+    if (likely(off != 0 && off != FIT_BROKEN) && !is_better_merged(h, off))
         return off;
     if (off == FIT_BROKEN) {
         if (chain_rebuild(h) != TN_OK)

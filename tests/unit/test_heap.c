@@ -266,6 +266,21 @@ Test(heap, fills_to_the_same_count_each_time)
 
 /* --- Wrong pointers ------------------------------------------------------- */
 
+Test(heap, merges_what_waits_before_it_cuts_the_end, .init = make_large)
+{
+    void *held[36], *behind, *p;
+
+    for (int i = 0; i < 36; i++)
+        held[i] = heap_alloc(heap, 100, BLOCK_RAW);
+    behind = heap_alloc(heap, 100, BLOCK_RAW);
+    for (int i = 0; i < 36; i++)
+        heap_free(heap, held[i]);
+    cr_assert(eq(u64, heap->waiting, 36 * 112), "all of them wait");
+    p = heap_alloc(heap, 3900, BLOCK_RAW);
+    cr_expect(p == held[0] && (char *)p < (char *)behind);
+    cr_expect(arena_sound());
+}
+
 Test(heap, refuses_to_free_twice, .init = make_large)
 {
     size_t sizes[] = {0, 100, 1000, 1100, 50000};
