@@ -158,10 +158,10 @@ static void directory_at(char out[PATH_MAX], size_t depth)
 static void spoil_marks(const char *path)
 {
     struct marks marks = {.boot = mark_seal(region_boot_id() ^ 1),
-                          .synced = mark_seal(below(8)),
-                          .applied = mark_seal(below(8)),
-                          .generation = mark_seal(below(4)),
-                          .journal = mark_seal(random_next())};
+                          .synced = mark_seal(1 + below(8)),
+                          .applied = mark_seal(below(2)),
+                          .generation = mark_seal(1 + below(4)),
+                          .journal = mark_seal(random_next() | 1)};
     int fd = open(path, O_WRONLY);
 
     if (fd < 0)
@@ -170,6 +170,22 @@ static void spoil_marks(const char *path)
         (ssize_t)sizeof(marks))
         abort();
     close(fd);
+}
+
+static void print_finding(void *arg, const tn_finding *finding)
+{
+    (void)arg;
+    printf("%s %s at %llu: %s\n", finding->layer, finding->rule,
+           (unsigned long long)finding->offset, finding->what);
+}
+
+/* What a power cut leaves is no damage. */
+static void look_closely(const char *path)
+{
+    tn_check_options full = {.depth = TN_CHECK_FULL, .threads = 1};
+
+    if (tn_check_file(path, &full, print_finding, NULL) != TN_OK)
+        fail("a checker", tn_errmsg());
 }
 
 static void look_read_only(const char *path)
@@ -182,6 +198,7 @@ static void look_read_only(const char *path)
     }
     judge_view(tn_store_segment(store), "a reader");
     tn_store_close(store);
+    look_closely(path);
 }
 
 static void try_cuts(size_t depth, size_t count);

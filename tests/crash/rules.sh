@@ -39,7 +39,7 @@ is_caught()
             "$work/without/tests_crash_ground.c.o" \
             "$work/without/tests_crash_workload.c.o" \
             "$work/without/tests_crash_$program.c.o" \
-            -o "$work/$program" -pthread || exit 2
+            -o "$work/$program" -pthread -llz4 || exit 2
         # shellcheck disable=SC2086
         timeout 60 "$work/$program" $arguments >"$work/out" 2>&1 && continue
         how="$program: $(head -n 1 "$work/out" | cut -c 1-70)"

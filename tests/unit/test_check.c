@@ -208,7 +208,7 @@ static void make_durable(void)
     tn_options options = {.size = 1024 * 1024, .journal_size = 64 * 1024};
     tn_store *store;
     tn_segment *w;
-    char name[16];
+    char name[32];
     void *p;
 
     tmpdir_enter();

@@ -26,7 +26,7 @@ enum { RECORDS = 3, SLOT = STORE_SECTOR };
 static void add(tn_store *store, int i)
 {
     tn_segment *w;
-    char name[16];
+    char name[32];
     void *p;
 
     snprintf(name, sizeof(name), "item/%d", i);
