@@ -87,7 +87,8 @@ deps-bench:			## the peers that bench compares with
 
 include tests/bench/peers.mk
 bench: $(BENCH)			## against its peers; W=churn: one workload; JSON=1; DOC=1
-	@B=$B tests/bench/run.sh $(if $(JSON),--json) $(if $(DOC),--doc) $(W)
+	@B=$B tests/bench/run.sh $(if $(JSON),--json) $(if $(DOC),--doc) \
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(W)
 
 install: all			## install below $(DESTDIR)$(prefix)
 	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/include/tenon \

@@ -8,7 +8,7 @@
 # so that what else the machine does falls on all of them; a figure is the
 # median of its rounds.  WORKLOAD is the beginning of a workload's name: churn,
 # names, names-1M, commit, commit-recover.  --doc also writes the table into
-# docs/BENCH.md.
+# docs/BENCH.md.  Interrupted (^C), it makes do with what was measured so far.
 #
 # Files lie in $TMPDIR, or beside the programs: what commits take depends on
 # the disk.
@@ -31,7 +31,9 @@ programs=${B:-build}/tests/bench
 export TMPDIR="${TMPDIR:-$programs}"
 results=$(mktemp) || exit 2
 trap 'rm -f "$results" "$results".*' EXIT
-trap 'exit 2' HUP INT TERM
+trap 'exit 2' HUP TERM
+enough=no
+trap 'enough=yes' INT
 LC_ALL=C
 export LC_ALL
 . "$here/plan.sh"
@@ -72,7 +74,8 @@ run_one()
     case $? in
     0) ;;
     77) return 0 ;;
-    *) echo "$label: $program $* failed" >&2; return 1 ;;
+    *) [ $enough = no ] || return 0
+        echo "$label: $program $* failed" >&2; return 1 ;;
     esac
     sed "s/^/$label /" "$results.out" >>"$results"
 }
@@ -80,7 +83,7 @@ run_one()
 # What gives the same figure each time is run once.
 run_round()
 {
-    while read -r kind arguments; do
+    while [ $enough = no ] && read -r kind arguments; do
         case $kind-$1 in
         run-*|once-1) run_one $arguments || status=2 ;;
         esac
@@ -104,7 +107,7 @@ table()
 
 machine()
 {
-    echo "$rounds rounds, medians; $(date -u +%Y-%m-%d), $(uname -sr)," \
+    echo "$((round - 1)) rounds, medians; $(date -u +%Y-%m-%d), $(uname -sr)," \
         "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
         "$(nproc) processors," \
         "$(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1048576))" \
@@ -125,10 +128,10 @@ choose >"$results.plan"
 [ -s "$results.plan" ] || { echo "no such workload:$wanted" >&2; exit 2; }
 
 status=0 round=1
-while [ "$round" -le "$rounds" ]; do
+while [ $enough = no ] && [ "$round" -le "$rounds" ]; do
     [ ! -t 2 ] || echo "round $round of $rounds" >&2
     run_round $round
-    round=$((round + 1))
+    [ $enough = yes ] || round=$((round + 1))
 done
 
 medians >"$results.medians"
