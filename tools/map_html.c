@@ -101,8 +101,6 @@ static void write_groups(struct writer *w, const struct map *map)
                 word_of_use(group->use),
                 group->type != NULL ? text_of_kind(group->kind) : "");
         json_name(w->json, "title", name, strlen(name));
-        fputc(',', w->json);
-        json_name(w->json, "type", name, strlen(name));
         fprintf(w->json,
                 ",\"size\":%zu,\"look\":%d,\"blocks\":%" PRIu64
                 ",\"bytes\":%" PRIu64 "}",

@@ -22,6 +22,7 @@ enum {
     ROWS = 16,
     LEAST_PART = 16, /* bytes that are worth a character */
     BAR = 20,
+    LEGEND_MOST = 24, /* rows of the legend */
 };
 
 /* --- Colours -------------------------------------------------------------- */
@@ -282,12 +283,17 @@ static void print_group(FILE *f, const struct map *map,
     fputc('\n', f);
 }
 
+static size_t legend_rows(const struct map *map)
+{
+    return map->group_count <= LEGEND_MOST ? map->group_count : LEGEND_MOST - 1;
+}
+
 static size_t widest_name(const struct map *map, size_t most)
 {
     size_t widest = 4;
 
-    for (size_t i = 0; i < map->group_count; i++) {
-        size_t width = name_width(map_group_name(&map->groups[i]));
+    for (size_t i = 0; i < legend_rows(map); i++) {
+        size_t width = name_width(map_group_name(&map->groups[map->ranks[i]]));
 
         if (width > widest)
             widest = width < most ? width : most;
@@ -295,17 +301,41 @@ static size_t widest_name(const struct map *map, size_t most)
     return widest;
 }
 
+/* Those with fewest bytes, in one line. */
+static void print_others(FILE *f, const struct map *map,
+                         const struct map_style *style, size_t columns)
+{
+    uint64_t blocks = 0, bytes = 0;
+    char text[TEXT_SHORT], more[32];
+
+    for (size_t i = legend_rows(map); i < map->group_count; i++) {
+        blocks += map->groups[map->ranks[i]].blocks;
+        bytes += map->groups[map->ranks[i]].bytes;
+    }
+    set_dim(f, style);
+    snprintf(more, sizeof(more), "%zu more",
+             map->group_count - legend_rows(map));
+    fprintf(f, "    %-*s %-9s %9" PRIu64, (int)columns, more, "", blocks);
+    fprintf(f, " %10s %5.1f%%\n", text_short_bytes(text, bytes),
+            100 * (double)bytes / (double)map->size);
+    reset(f, style);
+}
+
 static void print_legend(FILE *f, const struct map *map,
                          const struct map_style *style)
 {
     size_t columns = widest_name(map, style->width >= 80 ? 24 : 16);
 
+    if (columns < 8)
+        columns = 8;
     set_dim(f, style);
     fprintf(f, "    %-*s %-9s %9s %10s %6s\n", (int)columns, "type", "kind",
             "blocks", "bytes", "share");
     reset(f, style);
-    for (size_t i = 0; i < map->group_count; i++)
+    for (size_t i = 0; i < legend_rows(map); i++)
         print_group(f, map, style, &map->groups[map->ranks[i]], columns);
+    if (legend_rows(map) < map->group_count)
+        print_others(f, map, style, columns);
 }
 
 static void print_figure(FILE *f, const struct map_style *style,
