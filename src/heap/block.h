@@ -114,6 +114,16 @@ static inline bool block_is(const struct heap *h, uint64_t off, uint64_t size,
                word_make(off, size, HEAP_PREV_USED, state);
 }
 
+/* Is there a waiting block of this size at off?  Safe for any off.  The check
+ * bits are not looked at: nothing else has just this size and state. */
+static inline bool block_waits(const struct heap *h, uint64_t off,
+                               uint64_t size)
+{
+    return off % HEAP_GRANULE == 0 && off >= h->first && off + size <= h->end &&
+           ((word_load(h, off) ^ size ^ BLOCK_QUICK) &
+            (HEAP_SIZE_MASK | HEAP_STATE_MASK)) == 0;
+}
+
 /* The last word of the free block that ends where the block at off begins. */
 static inline uint64_t *footer_before(const struct heap *h, uint64_t off)
 {

@@ -66,7 +66,7 @@ static inline uint64_t unhang(struct heap *h, struct magazine *m, uint64_t size)
 
     if (off == 0)
         return 0;
-    if (unlikely(!block_is(h, off, size, BLOCK_QUICK))) {
+    if (unlikely(!block_waits(h, off, size))) {
         *list = 0;
         heap_break(h);
         return 0;

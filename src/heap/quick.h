@@ -23,13 +23,9 @@ static inline void *quick_pop(struct heap *h, uint64_t size,
     uint64_t off = *list & QUICK_OFF, word, sequence;
     void *p = heap_at(h, off);
 
-    if (unlikely(off % HEAP_GRANULE != 0 || off < h->first ||
-                 off + size > h->end))
+    if (unlikely(!block_waits(h, off, size)))
         return NULL;
     word = word_load(h, off);
-    if (unlikely(((word ^ size ^ BLOCK_QUICK) &
-                  (HEAP_SIZE_MASK | HEAP_STATE_MASK)) != 0))
-        return NULL; /* nothing else has just this size and state */
 
     sequence = change_begin(h);
     *list = *(uint64_t *)p; /* the block's link */

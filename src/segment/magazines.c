@@ -98,7 +98,7 @@ void *magazines_alloc(const tn_segment *seg, size_t n)
     if (unlikely(m == NULL))
         return NULL;
     p = magazine_pop(segment_heap(seg), &m->magazine, n);
-    mutex_unlock(&m->lock);
+    mutex_release(&m->lock);
     return p;
 }
 
@@ -110,7 +110,7 @@ bool magazines_free(const tn_segment *seg, void *p)
     if (unlikely(m == NULL))
         return false;
     done = magazine_push(segment_heap(seg), &m->magazine, p);
-    mutex_unlock(&m->lock);
+    mutex_release(&m->lock);
     return done;
 }
 

@@ -62,28 +62,20 @@
 #include "os/clock.h"
 #include "os/thread.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 enum {
-    CONDITION = 6, /* the word of it */
     SLICE_MS = 50, /* of waiting, milliseconds */
     SPINS = 16,    /* looks at a lock before sleeping */
     LONGEST = 64,  /* pauses between two looks */
 };
 
-_Static_assert(sizeof(pthread_mutex_t) <= CONDITION * sizeof(uint64_t) &&
+_Static_assert(sizeof(pthread_mutex_t) <= MUTEX_CONDITION * sizeof(uint64_t) &&
                    _Alignof(pthread_mutex_t) <= _Alignof(struct mutex),
                "the C library's mutex fits");
 
 #define SOUND    UINT64_C(0)
 #define GIVEN_UP UINT64_MAX
-
-static pthread_mutex_t *inner(struct mutex *m)
-{
-    return (pthread_mutex_t *)(void *)m->words;
-}
 
 tn_status mutex_init(struct mutex *m, bool recursive)
 {
@@ -101,7 +93,7 @@ tn_status mutex_init(struct mutex *m, bool recursive)
         number = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
     if (number == 0) {
         memset(m, 0, sizeof(*m));
-        number = pthread_mutex_init(inner(m), &attributes);
+        number = pthread_mutex_init(mutex_inner(m), &attributes);
     }
     pthread_mutexattr_destroy(&attributes);
     if (number != 0)
@@ -113,7 +105,7 @@ tn_status mutex_init(struct mutex *m, bool recursive)
 
 static uint64_t *condition_of(struct mutex *m)
 {
-    return &m->words[CONDITION];
+    return &m->words[MUTEX_CONDITION];
 }
 
 /* Others may look while they do not have the lock, to unlock it by mistake. */
@@ -141,7 +133,7 @@ static bool this_is_heir(struct mutex *m)
 
 static tn_status let_go(struct mutex *m)
 {
-    pthread_mutex_unlock(inner(m));
+    pthread_mutex_unlock(mutex_inner(m));
     return error_set(TN_ECORRUPT, "the lock was given up: its owner died, and "
                                   "the next did not put the data right");
 }
@@ -150,7 +142,7 @@ static tn_status let_go(struct mutex *m)
 static tn_status judge(struct mutex *m, bool died, bool *owner_died)
 {
     if (died)
-        pthread_mutex_consistent(inner(m));
+        pthread_mutex_consistent(mutex_inner(m));
     if (died && condition(m) != GIVEN_UP)
         set_condition(m, heir_locked(1));
     else if (this_is_heir(m)) /* once more, as it is recursive */
@@ -210,7 +202,8 @@ static int wait_for(struct mutex *m, const struct timespec *deadline)
 
     do {
         slice = slice_until(deadline);
-        number = pthread_mutex_clocklock(inner(m), CLOCK_MONOTONIC, &slice);
+        number =
+            pthread_mutex_clocklock(mutex_inner(m), CLOCK_MONOTONIC, &slice);
     } while (number == ETIMEDOUT && !clock_passed(deadline));
     return number;
 }
@@ -234,14 +227,14 @@ static int spin(struct mutex *m)
             cpu_pause();
         if (pauses < LONGEST)
             pauses *= 2;
-        number = pthread_mutex_trylock(inner(m));
+        number = pthread_mutex_trylock(mutex_inner(m));
     }
     return number;
 }
 
 tn_status mutex_lock(struct mutex *m, bool *owner_died)
 {
-    int number = pthread_mutex_trylock(inner(m));
+    int number = pthread_mutex_trylock(mutex_inner(m));
 
     if (unlikely(number == EBUSY))
         number = spin(m);
@@ -252,14 +245,12 @@ tn_status mutex_lock(struct mutex *m, bool *owner_died)
 
 tn_status mutex_try_lock(struct mutex *m, bool *owner_died)
 {
-    return locked(m, pthread_mutex_trylock(inner(m)), owner_died);
+    return locked(m, pthread_mutex_trylock(mutex_inner(m)), owner_died);
 }
 
-bool mutex_take(struct mutex *m, bool *owner_died)
+tn_status mutex_judge(struct mutex *m, int number, bool *owner_died)
 {
-    int number = pthread_mutex_trylock(inner(m));
-
-    return number != EBUSY && locked(m, number, owner_died) == TN_OK;
+    return locked(m, number, owner_died);
 }
 
 /* The C library looks at the time only if it has to wait. */
@@ -284,7 +275,7 @@ tn_status mutex_unlock(struct mutex *m)
 
         set_condition(m, (uint32_t)left == 0 ? GIVEN_UP : left);
     }
-    number = pthread_mutex_unlock(inner(m));
+    number = pthread_mutex_unlock(mutex_inner(m));
     if (number != 0)
         return error_set(TN_EPERM, "this thread does not have the lock");
     return TN_OK;
