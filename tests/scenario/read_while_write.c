@@ -91,7 +91,8 @@ static void find_all(tn_segment *seg)
 {
     int there = 0, gone = 0;
 
-    for (int i = 0; i < FINDS; i++) {
+    /* Until something of both was met; the alarm ends what never is. */
+    for (int i = 0; i < FINDS || there == 0 || gone == 0; i++) {
         find_steady(seg, i % STEADY);
         if (find_fleeting(seg, i % FLEETING))
             there++;
@@ -99,7 +100,6 @@ static void find_all(tn_segment *seg)
             gone++;
         ANSWERS(tn_find(seg, "never", NULL, NULL, NULL), TN_ENOENT);
     }
-    CLAIM(there > 0 && gone > 0);
 }
 
 /* An object may go while it is looked at, so only what cannot is examined. */

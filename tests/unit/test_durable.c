@@ -281,23 +281,36 @@ Test(durable, commits_damaged_in_the_journal_of_a_killed_writer_are_missed)
     IS(tn_check_file("s", NULL, NULL, NULL), TN_OK);
 }
 
-/* Let the superblock that a record holds, as one run of its last bytes, claim
- * a file of this size. */
+/* The run of the record that the superblock's last bytes are in. */
+static const struct journal_run *superblock_run(const char *record)
+{
+    const struct journal_record *head = (const void *)record;
+    const struct journal_run *run = (const void *)(head + 1);
+
+    while (run->offset + run->length != sizeof(struct superblock)) {
+        run =
+            (const void *)((const char *)(run + 1) + (run->length + 7) / 8 * 8);
+        cr_assert(lt(ptr, (void *)run, (void *)(record + head->bytes)));
+    }
+    return run;
+}
+
+/* Let the superblock that a record holds claim a file of this size. */
 static void forge_size(uint64_t off, uint64_t size)
 {
     static char record[65536];
     struct journal_record *head = (struct journal_record *)record;
-    uint64_t first = offsetof(struct superblock, file_size), at;
+    const struct journal_run *run;
     struct superblock sb;
 
     stores_read("s-journal", record, sizeof(*head), off);
     stores_read("s-journal", record, head->bytes, off);
-    at = head->bytes - (sizeof(sb) - first); /* the run is the last */
+    run = superblock_run(record);
     stores_superblock("s", &sb);
-    memcpy((char *)&sb + first, record + at, sizeof(sb) - first);
+    memcpy((char *)&sb + run->offset, run + 1, run->length);
     sb.file_size = size;
     sb.digest = digest64(&sb, offsetof(struct superblock, digest));
-    memcpy(record + at, (char *)&sb + first, sizeof(sb) - first);
+    memcpy((void *)(run + 1), (char *)&sb + run->offset, run->length);
     head->digest = digest64(&head->salt, head->bytes - sizeof(head->digest));
     stores_write("s-journal", record, head->bytes, off);
 }
