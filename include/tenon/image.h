@@ -67,10 +67,13 @@ typedef struct tn_snapshot_info {
  * descriptor or to a function.  options and info may be NULL.
  *
  * Of a durable or read-only store it is one committed state, whatever is
- * committed meanwhile; writers do not wait for it, but what they commit stays
- * in the journal until it is done.  A store that is open shared, or private,
- * has no commits: it is copied first, as tn_store_save() does, into a file
- * without a name beside the snapshot, or beside the store if that has no path.
+ * committed meanwhile; writers do not wait for it.  As with any reader, what
+ * they commit stays in the journal until it is done, and one who fills the
+ * journal to its limit of 256 MiB before that gets TN_EBUSY.
+ *
+ * A store that is open shared, or private, has no commits: it is copied first,
+ * as tn_store_save() does, into a file without a name beside the snapshot, or
+ * beside the store if that has no path.
  *
  * The file has its name when it is complete and on disk; what goes to a
  * descriptor or function and was not completed is worth nothing.

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "image/compress.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 tn_status image_options(const tn_snapshot_options *given,
@@ -57,4 +58,34 @@ tn_status image_progress(const tn_snapshot_options *options, const char *name,
         !options->progress(options->arg, done < size ? done : size, size))
         return TN_OK;
     return error_set(TN_ECANCELED, "%s: stopped as was asked for", name);
+}
+
+tn_status image_make_zeros(struct slot *zero, uint64_t size, int level)
+{
+    struct coder *coder;
+    tn_status status = TN_ENOMEM;
+
+    *zero = (struct slot){.size = IMAGE_CHUNK};
+    if (size < IMAGE_CHUNK)
+        return TN_OK;
+    coder = coder_open();
+    zero->bytes = calloc(1, IMAGE_CHUNK);
+    zero->frame = malloc(compress_bound());
+    if (coder != NULL && zero->bytes != NULL && zero->frame != NULL)
+        status = compress_chunk(coder, zero->bytes, zero->size, level,
+                                zero->frame, &zero->frame_size);
+    else
+        error_set(TN_ENOMEM, "no memory for chunks");
+    if (status == TN_OK) {
+        zero->digest = digest128(zero->bytes, zero->size);
+        zero->encoded = digest64(zero->frame, zero->frame_size);
+    }
+    coder_close(coder);
+    return status;
+}
+
+void image_free_zeros(struct slot *zero)
+{
+    free(zero->bytes);
+    free(zero->frame);
 }

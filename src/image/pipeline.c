@@ -111,9 +111,10 @@ static bool make_slots(struct pipeline *p, size_t count)
 }
 
 tn_status pipeline_open(struct pipeline **out, unsigned threads,
-                        pipeline_work *work, void *arg)
+                        uint64_t chunks, pipeline_work *work, void *arg)
 {
     struct pipeline *p = calloc(1, sizeof(*p));
+    size_t slots;
 
     if (p == NULL)
         return error_set(TN_ENOMEM, "no memory for chunks");
@@ -121,11 +122,15 @@ tn_status pipeline_open(struct pipeline **out, unsigned threads,
         threads = team_processors();
     if (threads > PIPELINE_THREADS)
         threads = PIPELINE_THREADS;
+    if (threads > chunks)
+        threads = (unsigned)chunks;
+    slots = threads * SLOTS_A_THREAD + SLOTS_MORE;
+    if (slots > chunks)
+        slots = (size_t)chunks;
     p->work = work;
     p->arg = arg;
     team_init(&p->team);
-    if (!make_workers(p, threads) ||
-        !make_slots(p, threads * SLOTS_A_THREAD + SLOTS_MORE)) {
+    if (!make_workers(p, threads) || !make_slots(p, slots)) {
         pipeline_close(p);
         return error_set(TN_ENOMEM, "no memory for chunks");
     }

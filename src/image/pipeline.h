@@ -51,9 +51,10 @@ typedef tn_status pipeline_work(void *arg, struct worker *worker,
 
 struct pipeline;
 
-/* threads 0: as many as there are processors.  TN_ENOMEM. */
+/* threads 0: as many as there are processors.  chunks is how many there will be
+ * in all: no more than that are under way at once.  TN_ENOMEM. */
 tn_status pipeline_open(struct pipeline **out, unsigned threads,
-                        pipeline_work *work, void *arg);
+                        uint64_t chunks, pipeline_work *work, void *arg);
 void pipeline_close(struct pipeline *p);
 
 /* The next slot to be fed; NULL: take some first. */

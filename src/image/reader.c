@@ -155,29 +155,6 @@ static tn_status read_chunk(void *arg, struct worker *worker, struct slot *slot)
     return status;
 }
 
-static tn_status make_zero_chunk(struct reading *r)
-{
-    struct coder *coder = coder_open();
-    struct slot *zero = &r->zero;
-    tn_status status = TN_ENOMEM;
-
-    zero->size = IMAGE_CHUNK;
-    zero->bytes = calloc(1, IMAGE_CHUNK);
-    zero->frame = malloc(compress_bound());
-    if (coder != NULL && zero->bytes != NULL && zero->frame != NULL)
-        status = compress_chunk(coder, zero->bytes, zero->size,
-                                COMPRESS_LEVEL_DEFAULT, zero->frame,
-                                &zero->frame_size);
-    else
-        error_set(TN_ENOMEM, "no memory for chunks");
-    if (status == TN_OK) {
-        zero->digest = digest128(zero->bytes, zero->size);
-        zero->encoded = digest64(zero->frame, zero->frame_size);
-    }
-    coder_close(coder);
-    return status;
-}
-
 /* --- Chunks in order ------------------------------------------------------ */
 
 /* Take the oldest chunk. */
@@ -446,10 +423,11 @@ static tn_status prepare(struct reading *r)
     if (status == TN_OK && r->whole == NULL)
         status = error_set(TN_ENOMEM, "no memory for a digest");
     if (status == TN_OK)
-        status = make_zero_chunk(r);
+        status =
+            image_make_zeros(&r->zero, image_bytes(r), COMPRESS_LEVEL_DEFAULT);
     if (status == TN_OK)
         status = pipeline_open(&r->pipeline, r->reader->options->threads,
-                               read_chunk, r);
+                               chunks, read_chunk, r);
     return status;
 }
 
@@ -523,8 +501,7 @@ void reader_close(struct reader *reader)
     index_close(&r->index);
     digest_stream_close(r->whole);
     base_close(r->base);
-    free(r->zero.bytes);
-    free(r->zero.frame);
+    image_free_zeros(&r->zero);
     free(r);
     reader->reading = NULL;
 }

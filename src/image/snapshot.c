@@ -75,24 +75,6 @@ static tn_status make_chunk(void *arg, struct worker *worker, struct slot *slot)
     return slot->zero || slot->left_out ? TN_OK : encode(w, worker, slot);
 }
 
-static tn_status make_zero_chunk(struct writing *w)
-{
-    struct worker worker = {.coder = coder_open()};
-    tn_status status = TN_ENOMEM;
-
-    w->zero.size = IMAGE_CHUNK;
-    w->zero.bytes = calloc(1, IMAGE_CHUNK);
-    w->zero.frame = malloc(compress_bound());
-    if (worker.coder != NULL && w->zero.bytes != NULL && w->zero.frame != NULL)
-        status = encode(w, &worker, &w->zero);
-    else
-        error_set(TN_ENOMEM, "no memory for chunks");
-    if (status == TN_OK)
-        w->zero.digest = digest128(w->zero.bytes, IMAGE_CHUNK);
-    coder_close(worker.coder);
-    return status;
-}
-
 /* --- In order ------------------------------------------------------------- */
 
 static tn_status put_place(struct writing *w, uint64_t number)
@@ -229,10 +211,10 @@ static tn_status prepare(struct writing *w)
     if (status == TN_OK && w->whole == NULL)
         status = error_set(TN_ENOMEM, "no memory for a digest");
     if (status == TN_OK)
-        status = make_zero_chunk(w);
+        status = image_make_zeros(&w->zero, w->source.size, w->options->level);
     if (status == TN_OK)
-        status =
-            pipeline_open(&w->pipeline, w->options->threads, make_chunk, w);
+        status = pipeline_open(&w->pipeline, w->options->threads, chunks,
+                               make_chunk, w);
     return status;
 }
 
@@ -241,8 +223,7 @@ static void release(struct writing *w)
     pipeline_close(w->pipeline);
     index_close(&w->index);
     digest_stream_close(w->whole);
-    free(w->zero.bytes);
-    free(w->zero.frame);
+    image_free_zeros(&w->zero);
     source_close(&w->source);
 }
 

@@ -52,7 +52,8 @@ Test(pipeline, gives_all_in_order_with_any_number_of_threads)
         uint64_t fed = 0, taken = 0;
         int calls = 0;
 
-        cr_assert(eq(int, pipeline_open(&p, threads, work, &calls), TN_OK));
+        cr_assert(
+            eq(int, pipeline_open(&p, threads, CHUNKS, work, &calls), TN_OK));
         cr_expect(eq(ptr, pipeline_take(p), NULL));
         while (taken < CHUNKS) {
             slot = fed < CHUNKS ? pipeline_room(p) : NULL;
@@ -76,7 +77,7 @@ Test(pipeline, ends_in_the_middle)
     int calls = 0;
 
     for (int i = 0; i < 20; i++) {
-        cr_assert(eq(int, pipeline_open(&p, 3, work, &calls), TN_OK));
+        cr_assert(eq(int, pipeline_open(&p, 3, 1 + i, work, &calls), TN_OK));
         for (struct slot *slot; (slot = pipeline_room(p)) != NULL;) {
             slot->number = 7;
             pipeline_feed(p);

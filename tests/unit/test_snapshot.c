@@ -65,7 +65,7 @@ static void expect_no_secret(const char *path)
 Test(snapshot, is_a_sound_store_without_what_was_freed)
 {
     for (int index = TN_INDEX_ISET; index <= TN_INDEX_HASH; index++) {
-        char path[8];
+        char path[16];
         struct memory m;
         size_t size;
         char *bytes;
@@ -242,6 +242,44 @@ Test(snapshot, has_the_last_commit_and_not_the_open_transaction)
     OK(tn_find(seg, "committed", NULL, NULL, NULL));
     FAILS(tn_find(seg, "not yet", NULL, NULL, NULL), TN_ENOENT);
     OK(tn_store_close(store));
+    memory_free(&m);
+}
+
+/* Its last commits are in the journal alone; nobody has recovered it. */
+static int commit_and_die(void *arg)
+{
+    tn_store *store;
+    tn_segment *seg;
+    const tn_segment *view;
+
+    (void)arg;
+    return tn_store_open(&store, "s", TN_DURABLE, &stores_options) != TN_OK ||
+           tn_read_begin(store, &view) != TN_OK ||
+           tn_begin(store, &seg) != TN_OK ||
+           tn_construct(seg, "late", TN_TYPE(int), 9, NULL, NULL) != TN_OK ||
+           tn_commit(store) != TN_OK;
+}
+
+Test(snapshot, of_a_store_whose_users_were_killed_has_the_last_commit)
+{
+    struct memory m;
+    tn_store *store;
+
+    snapshots_make("s", TN_INDEX_MAP);
+    cr_assert(not(stores_killed_at(1000000, commit_and_die, NULL)));
+    cr_assert(eq(u64, stores_state("s"), STORE_LIVE));
+    m = snapshots_take("s", NULL);
+    OK(snapshots_restore(&m, "r"));
+    expect_sound("r");
+    OK(tn_store_open(&store, "r", TN_READ_ONLY, NULL));
+    OK(tn_find(tn_store_segment(store), "late", TN_TYPE(int), NULL, NULL));
+    OK(tn_store_close(store));
+    memory_free(&m);
+
+    stores_abandon("r");
+    m = snapshots_take("r", NULL);
+    OK(snapshots_restore(&m, "q"));
+    expect_sound("q");
     memory_free(&m);
 }
 

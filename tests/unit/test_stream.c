@@ -45,7 +45,8 @@ static tn_status give(void *arg, void *bytes, size_t size, size_t *got)
 
     n = n < size ? n : size;
     n = n < m->piece ? n : m->piece;
-    memcpy(bytes, m->bytes + m->at, n);
+    if (n != 0)
+        memcpy(bytes, m->bytes + m->at, n);
     m->at += n;
     *got = n;
     return m->answer;
