@@ -35,7 +35,9 @@ enum {
  *   TN_ECORRUPT  something is not as it should be; all the same everything
  *                else was printed
  *   TN_ENOTSTORE, TN_EVERSION, TN_ESIZE, TN_EDIRTY, TN_EJOURNAL, TN_EBUSY
- *                so is a reader answered; all the same the bytes were printed
+ *                so is a reader answered; all the same the bytes were printed.
+ *                TN_EBUSY also if a store in shared use looked wrong, which may
+ *                be because others changed it meanwhile
  *   TN_EINVAL    what has unknown bits, or path is no regular file
  *   TN_EIO       reading failed, or writing to out
  *   TN_ENOENT, TN_EACCES, TN_ENOMEM  as tn_store_open() */

@@ -150,6 +150,11 @@ static tn_status finish(struct dump *d, const char *where)
         return error_set(TN_EIO, "%s: the dump could not be written", where);
     if (d->refused != TN_OK)
         return error_set(d->refused, "%s", d->why);
+    if (d->wrong != 0 && d->moving)
+        return error_set(TN_EBUSY,
+                         "%s: in shared use, so that what is wrong in %zu "
+                         "place%s may only have been in motion",
+                         where, d->wrong, d->wrong == 1 ? "" : "s");
     if (d->wrong != 0)
         return error_set(TN_ECORRUPT, "%s: wrong in %zu place%s", where,
                          d->wrong, d->wrong == 1 ? "" : "s");
@@ -284,6 +289,10 @@ static void look_at_store(struct dump *d, struct source *s, const char *path,
         seg = tn_store_segment(s->store);
         d->header = *seg->base;
         look_at(d, seg->base, seg->reach);
+        d->moving = seg->live;
+        if (d->moving)
+            fprintf(d->out, "  in shared use: what follows was read at several "
+                            "moments\n");
         return;
     }
     s->store = NULL;

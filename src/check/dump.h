@@ -30,6 +30,7 @@ struct dump {
     tn_index index;
     struct segment header; /* as it was found */
     bool assumed;          /* base has another one now, that can be walked */
+    bool moving;           /* others may be changing it */
     bool header_sound;     /* else only blocks can be walked */
     uint64_t size;         /* bytes of the segment that may be read */
     uint64_t first, end;   /* first block and end block */

@@ -357,6 +357,58 @@ static void print_heap(struct dump *d)
     dump_judge(d, h->fit <= TN_FIT_SEQ, "there is no such fit");
 }
 
+/* --- Where the heap looks for free blocks --------------------------------- */
+
+/* Follow a list of blocks of this size and state for as many links as there
+ * can be blocks.  False: it leads to something else, or in circles. */
+static bool count_list(const struct dump *d, uint64_t off, uint64_t size,
+                       enum block_state state, uint64_t *count)
+{
+    uint64_t most = d->size / HEAP_MIN_BLOCK;
+
+    for (*count = 0; off != 0; ++*count) {
+        if (*count == most || !block_is(d->h, off, size, state))
+            return false;
+        off = links_at(d->h, off)->next & QUICK_OFF;
+    }
+    return true;
+}
+
+static void print_list(struct dump *d, const char *what, uint64_t size,
+                       uint64_t first, enum block_state state)
+{
+    uint64_t count;
+
+    if (first == 0)
+        return;
+    if (count_list(d, first, size, state, &count)) {
+        fprintf(d->out,
+                "  %-10s %5" PRIu64 " bytes: %" PRIu64
+                " block%s, the first at %" PRIu64 "\n",
+                what, size, count, count == 1 ? "" : "s", first);
+        return;
+    }
+    dump_wrong(d,
+               "the %s of %" PRIu64 " bytes leads elsewhere after %" PRIu64
+               " blocks",
+               what, size, count);
+}
+
+static void print_lists(struct dump *d)
+{
+    const struct heap_tables *tables;
+
+    if (!d->header_sound || d->assumed || d->moving || d->h->tables == 0)
+        return;
+    tables = tables_of(d->h);
+    dump_heading(d, "bins and quick lists, at %" PRIu64, d->h->tables);
+    for (uint64_t bin = 0; bin < HEAP_BINS; bin++)
+        print_list(d, "bin", bin_size(bin), tables->bins[bin], BLOCK_FREE);
+    for (uint64_t bin = 0; bin < HEAP_QUICKS; bin++)
+        print_list(d, "quick list", bin_size(bin),
+                   tables->quick[bin] & QUICK_OFF, BLOCK_QUICK);
+}
+
 void dump_segment_header(struct dump *d)
 {
     const struct segment *base = &d->header;
@@ -380,4 +432,5 @@ void dump_segment_header(struct dump *d)
     dump_field(d, "sections", "%" PRIu64 " open, %" PRIu64 " until now\n",
                base->sections % SEGMENT_ONE_SECTION,
                base->sections / SEGMENT_ONE_SECTION);
+    print_lists(d);
 }

@@ -248,6 +248,32 @@ Test(dump, shows_the_blocks_of_a_segment_without_a_header)
     cr_expect(says("named \"item/000\", 1 of ") && says("item/039"));
 }
 
+Test(dump, shows_how_many_blocks_are_in_each_list)
+{
+    tn_segment *seg;
+    void *p[6];
+    size_t n;
+    FILE *f;
+
+    cr_assert(eq(int, tn_segment_create_heap(&seg, 65536, NULL), TN_OK));
+    for (int i = 0; i < 6; i++)
+        p[i] = tn_alloc(seg, 100);
+    for (int i = 0; i < 6; i += 2)
+        tn_free(seg, p[i]);
+    f = open_memstream(&text, &n);
+    cr_expect(eq(int, tn_dump_segment(seg, TN_DUMP_BLOCKS, f), TN_OK));
+    fclose(f);
+    cr_expect(says("quick list   112 bytes: 3 blocks"), "%s", text);
+
+    *(uint64_t *)p[0] ^= 64; /* the link, which is the oldest's */
+    free(text);
+    f = open_memstream(&text, &n);
+    cr_expect(eq(int, tn_dump_segment(seg, TN_DUMP_BLOCKS, f), TN_ECORRUPT));
+    fclose(f);
+    cr_expect(says("the quick list of 112 bytes leads elsewhere after 3"));
+    tn_segment_detach(seg);
+}
+
 Test(dump, names_the_field_that_is_wrong)
 {
     struct superblock sb;
