@@ -463,28 +463,63 @@ static void run_store(int number)
         number, now->tried, now->found, now->excused, now->opened);
 }
 
-/* A process of its own: it may crash. */
-static bool run_apart(int number)
-{
-    int status;
-    pid_t pid;
+/* --- Processes of their own: they may crash ------------------------------- */
 
-    memset(now, 0, sizeof(*now));
+static struct trial *trials; /* shared with them, one for each store */
+static pid_t pids[STORES];
+
+static void start_store(int number)
+{
+    now = &trials[number];
     fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
+    pids[number] = fork();
+    CLAIM(pids[number] >= 0);
+    if (pids[number] == 0) {
         run_store(number);
         exit(0);
     }
-    CLAIM(waitpid(pid, &status, 0) == pid);
+}
+
+/* Wait for one to end; true: nothing went wrong. */
+static bool await_store(void)
+{
+    int status, number = 0;
+    pid_t pid = wait(&status);
+    const struct trial *t;
+
+    CLAIM(pid > 0);
+    while (pids[number] != pid)
+        number++;
+    t = &trials[number];
     if (WIFSIGNALED(status))
         printf("store %d: signal %d\nagain: bits --seed %lu --only "
                "%d:%s:%llu:%llu\n",
-               number, WTERMSIG(status), seed, number,
-               damage_names[now->damage], (unsigned long long)now->a,
-               (unsigned long long)now->b);
+               number, WTERMSIG(status), seed, number, damage_names[t->damage],
+               (unsigned long long)t->a, (unsigned long long)t->b);
     return status == 0;
 }
+
+/* As many at a time as there are processors. */
+static bool run_stores(int first, int last)
+{
+    long most = sysconf(_SC_NPROCESSORS_ONLN);
+    int running = 0;
+    bool good = true;
+
+    for (int i = first; i <= last; i++) {
+        if (running >= most) {
+            good = await_store() && good;
+            running--;
+        }
+        start_store(i);
+        running++;
+    }
+    for (; running > 0; running--)
+        good = await_store() && good;
+    return good;
+}
+
+/* --- Arguments ------------------------------------------------------------ */
 
 static bool read_only(const char *text)
 {
@@ -518,7 +553,6 @@ int main(int argc, char **argv)
         {"only", required_argument, NULL, 'o'},
         {"store", required_argument, NULL, 'n'},
         {0}};
-    bool good = true;
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -531,16 +565,15 @@ int main(int argc, char **argv)
         else if (option != 'o' || !read_only(optarg))
             return usage();
     }
-    now = mmap(NULL, sizeof(*now), PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CLAIM(now != MAP_FAILED);
-    printf("seed %lu\n", seed);
-    if (wanted >= STORES)
-        return usage();
     if (only.store >= 0)
         wanted = only.store;
-    for (int i = 0; i < STORES; i++)
-        if (wanted < 0 || wanted == i)
-            good = run_apart(i) && good;
-    return good ? 0 : 1;
+    if (wanted >= STORES)
+        return usage();
+    trials = mmap(NULL, STORES * sizeof(*trials), PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CLAIM(trials != MAP_FAILED);
+    printf("seed %lu\n", seed);
+    return run_stores(wanted < 0 ? 0 : wanted, wanted < 0 ? STORES - 1 : wanted)
+               ? 0
+               : 1;
 }
