@@ -296,6 +296,20 @@ static tn_status take_found(const struct construction *c, uint64_t record,
     return TN_OK;
 }
 
+/* Is the object there, so that nothing needs to be made or locked? */
+static bool take_freely(const struct construction *c, void **out)
+{
+    struct found found;
+
+    if (!c->seg->locking ||
+        !segment_look_up_freely(c->seg, &c->name, c->type, &found) ||
+        found.record == 0 || !found.type_matches)
+        return false;
+    if (out != NULL)
+        *out = found.elements;
+    return true;
+}
+
 static tn_status build_under_name(struct construction *c, bool may_exist,
                                   void **out, bool *created)
 {
@@ -332,6 +346,11 @@ static tn_status construct(struct construction *c, const char *name,
         status = segment_resolve_name(c->seg, name, c->type, &c->name);
     if (status != TN_OK)
         return status;
+    if (may_exist && c->name.kind != TN_KIND_ANONYMOUS && take_freely(c, out)) {
+        if (created != NULL)
+            *created = false;
+        return TN_OK;
+    }
     if (c->name.kind != TN_KIND_ANONYMOUS)
         return build_under_name(c, may_exist, out, created);
     status = build(c);

@@ -7,6 +7,20 @@
 
 #include "segment/segment.h"
 
+/* What a look for a name answers. */
+struct found {
+    uint64_t record; /* 0: there is none, and the rest is not set */
+    bool type_matches;
+    void *elements;
+    size_t count;
+};
+
+/* Look for a name without its lock.  False: what was found is not to be relied
+ * on, and the lock is needed. */
+bool segment_look_up_freely(const tn_segment *seg,
+                            const struct segment_name *name,
+                            const tn_type *type, struct found *found);
+
 /* Give back the block of an object in state BLOCK_BUILDING and count one less
  * of its type. */
 tn_status segment_discard(tn_segment *seg, uint64_t record);

@@ -19,14 +19,6 @@
 
 enum { FREE_LOOKS = 4 }; /* without the lock of names */
 
-/* What a find answers. */
-struct found {
-    uint64_t record;
-    bool type_matches;
-    void *elements;
-    size_t count;
-};
-
 /* Under the lock of names, or between two looks at names_sequence. */
 static void look_up(const tn_segment *seg, const struct segment_name *name,
                     const tn_type *type, struct found *found)
@@ -63,10 +55,9 @@ static tn_status look_up_live(const tn_segment *seg,
     return TN_OK;
 }
 
-/* False: what was found is not to be relied on, and the lock is needed. */
-static bool look_up_freely(const tn_segment *seg,
-                           const struct segment_name *name, const tn_type *type,
-                           struct found *found)
+bool segment_look_up_freely(const tn_segment *seg,
+                            const struct segment_name *name,
+                            const tn_type *type, struct found *found)
 {
     const struct segment *base = seg->base;
     uint64_t sections, seen;
@@ -92,7 +83,7 @@ static tn_status look_up_shared(const tn_segment *seg,
 {
     tn_status status;
 
-    if (look_up_freely(seg, name, type, found))
+    if (segment_look_up_freely(seg, name, type, found))
         return TN_OK;
     status = segment_lock_names(seg);
     if (status == TN_OK) {
