@@ -70,7 +70,7 @@
 enum {
     QUICK_LEAST_BYTES = 4096, /* bytes that may wait in any heap */
     QUICK_SHARE = 16,         /* and more: this part of what is taken */
-    QUICK_SPARED = 128,       /* and less: this part, when the end is cut */
+    QUICK_SPARED = 1024,      /* and less: this part, when the end is cut */
     QUICK_WASTE = 16,         /* this part of a request may be wasted */
 };
 

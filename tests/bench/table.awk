@@ -5,7 +5,7 @@
 # MEDIANS has lines "WORKLOAD WHO METRIC FIGURE UNIT", PLAN the rows of plan.sh.
 # Of every figure less is better.  A ratio "4.5x" says that the peer takes 4.5
 # times as much as Tenon, "1.2 of" that Tenon takes 1.2 times as much as the
-# peer: whichever the goal speaks of.
+# peer: whichever the goal speaks of.  It is compared as it is printed.
 #
 # table is for docs/BENCH.md; behind are those of its rows in which Tenon is
 # behind a peer or misses a goal.
@@ -38,7 +38,7 @@ function compare(    key)
     reached = 0 # 1: yes, -1: no
     alone = $5 == "-"
     if (there && own > 0 && its > 0)
-        ratio = most ? own / its : its / own
+        ratio = sprintf("%.2f", most ? own / its : its / own) + 0
     if (goal != "-") {
         goal_text = goal (alone ? "" : most ? " of" : "x")
         if (alone)
