@@ -23,7 +23,7 @@ LIB_O    = $(patsubst %.c,$B/%.o,$(sort $(wildcard src/*/*.c)))
 TOOL_O   = $(patsubst %.c,$B/%.o,$(sort $(wildcard tools/*.c)))
 HELPER_O = $(patsubst %.c,$B/%.o,$(sort $(wildcard tests/lib/*.c)))
 UNIT     = $(patsubst %.c,$B/%,$(sort $(wildcard tests/unit/test_*.c)))
-CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse bits)
+CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse bits recipes)
 SCENARIO = $(patsubst %.c,$B/%,$(sort $(wildcard tests/scenario/*.c)))
 FUZZ     = $(patsubst %.c,$B/%,$(sort $(wildcard fuzz/fuzz_*.c)))
 TENON_BENCH = $(patsubst %.c,$B/%,$(sort $(wildcard tests/bench/tenon*.c)))
@@ -188,6 +188,7 @@ $B/tests/unit/%.ran: $B/tests/unit/%
 	@$(RUN) $< $(LIMIT) $<
 $B/tests/scenario/%.ran: $B/tests/scenario/%
 	@$(RUN) $< $(LIMIT) $<
+$B/tests/crash/recipes.ran: tests/crash/recipes.txt
 $B/tests/crash/%.ran: $B/tests/crash/%
 	@$(RUN) $< $(LIMIT) $<
 $B/tests/trackers/%.ran: tests/trackers.sh $(CRASH) $(UNIT) $(SCENARIO) $B/tenon

@@ -32,6 +32,8 @@ static void print_object(const tn_salvaged *object)
     printf("%-8s", text_of_fate(object->fate));
     if (object->name != NULL)
         text_escaped(stdout, object->name, object->name_length);
+    else if (object->handle == 0)
+        printf("(an object that was counted)");
     else if (object->fate == TN_FATE_LOST)
         printf("(an object at %" PRIu64 ")", object->handle);
     else

@@ -30,7 +30,8 @@ typedef struct tn_salvaged {
     const char *type; /* NULL: not known */
     size_t size;      /* bytes of an element */
     size_t count;     /* elements */
-    tn_handle handle; /* where its elements are, in both stores */
+    tn_handle handle; /* where its elements are, in both stores; of what is
+                         lost 0 if that is not known */
     const char *why;  /* a clause; NULL: whole */
 } tn_salvaged;
 

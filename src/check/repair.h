@@ -19,6 +19,7 @@ struct saved {
 /* An object that is nowhere, and where it was. */
 struct missing {
     uint64_t handle;
+    uint64_t end; /* of the block that was judged, or 0 */
 };
 
 struct repair {
@@ -34,6 +35,7 @@ struct repair {
     size_t saved_count, saved_capacity;
     struct missing *missing;
     size_t missing_count, missing_capacity;
+    size_t judged;  /* of them, with their blocks, ascending */
     uint64_t *gaps; /* blocks whose headers were broken, ascending */
     size_t gap_count, gap_capacity;
     size_t renamed;   /* names of lost+found/ that were given */

@@ -185,7 +185,7 @@ static tn_status lay_journal(struct repair *r, uint64_t state)
         r->result.journal_commits = place.number - j.header.base_number;
         if (!is_sealed(sb))
             complete_superblock(sb, j.header.uuid);
-        if (journal_find_end(&j) != TN_OK)
+        if (journal_find_end(&j) != TN_OK || j.size < JOURNAL_LEAST_SIZE)
             r->result.journal_missing = true;
     }
     journal_close(&j);
@@ -228,6 +228,7 @@ static void take_superblock(struct repair *r)
     struct superblock *sb = &r->made.superblock;
 
     memcpy(sb, r->made.region.base, sizeof(*sb));
+    memset(r->made.region.base, 0, STORE_SEGMENT_OFF);
     if (is_sealed(sb) && sb->max_size >= sb->file_size &&
         sb->max_size <= HEAP_MAX_SIZE)
         return;

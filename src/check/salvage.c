@@ -263,15 +263,15 @@ static bool is_doubtful(const struct repair *r, const void *payload)
 }
 
 /* Does the block behind say that this one is free? */
-static bool neighbour_agrees(const struct repair *r, const void *payload,
-                             size_t usable)
+static bool neighbour_agrees(const void *payload, size_t usable)
 {
     const uint64_t *next = (const uint64_t *)((const char *)payload + usable);
 
-    (void)r;
     return (*next & HEAP_PREV_USED) == 0;
 }
 
+/* What is called a descriptor and is none becomes raw memory; the reverse only
+ * where the header is doubtful. */
 static void mend_type(struct repair *r, void *payload, enum block_state state,
                       size_t usable)
 {
@@ -279,14 +279,12 @@ static void mend_type(struct repair *r, void *payload, enum block_state state,
     const struct type_descriptor *type = payload;
     bool like = remains_type(h, payload, usable);
 
-    if (state == BLOCK_TYPE || !like || type->objects == 0 ||
-        !is_doubtful(r, payload))
-        return;
-    if (state == BLOCK_RAW || state == BLOCK_OBJECT ||
-        (state == BLOCK_FREE && neighbour_agrees(r, payload, usable)) ||
-        state == BLOCK_QUICK)
-        return;
-    heap_set_state(h, payload, BLOCK_TYPE);
+    if (state == BLOCK_TYPE && !like)
+        heap_set_state(h, payload, BLOCK_RAW);
+    else if (like && type->objects != 0 && is_doubtful(r, payload) &&
+             (state >= BLOCK_BUILDING ||
+              (state == BLOCK_FREE && !neighbour_agrees(payload, usable))))
+        heap_set_state(h, payload, BLOCK_TYPE);
 }
 
 /* What is a sound object is one, whatever a doubtful header says.  What is said
@@ -305,7 +303,7 @@ static void mend_state(struct repair *r, void *payload, enum block_state state,
                 remains.check_fits && remains.name_sound && remains.type_sound;
     if (is_object)
         heap_set_state(h, payload, BLOCK_OBJECT);
-    else if (state == BLOCK_FREE && !neighbour_agrees(r, payload, usable))
+    else if (state == BLOCK_FREE && !neighbour_agrees(payload, usable))
         heap_set_state(h, payload, BLOCK_RAW);
 }
 
@@ -340,7 +338,7 @@ static void save(struct repair *r, const struct remains *remains, enum why why)
             (struct saved){.record = remains->record, .why = (uint16_t)why};
 }
 
-static void miss(struct repair *r, uint64_t handle)
+static void miss(struct repair *r, uint64_t handle, uint64_t end)
 {
     void *missing = r->missing;
 
@@ -350,7 +348,7 @@ static void miss(struct repair *r, uint64_t handle)
                                sizeof(*r->missing));
     r->missing = missing;
     if (r->failed == TN_OK)
-        r->missing[r->missing_count++] = (struct missing){handle};
+        r->missing[r->missing_count++] = (struct missing){handle, end};
 }
 
 static void next_lost_name(struct repair *r, char name[16])
@@ -388,7 +386,7 @@ static void judge_object(struct repair *r, void *payload,
         return;
     if (!remains_find(h, r->index, payload, usable, &remains)) {
         heap_set_state(h, payload, BLOCK_RAW);
-        miss(r, off);
+        miss(r, off, off + usable);
         return;
     }
     if (repair_is_bad(r, off - HEAP_OVERHEAD,
@@ -574,7 +572,7 @@ static void part(struct repair *r, size_t i)
             heap_at(heap_of(r),
                     remains.record + sizeof(struct record) - remains.front),
             BLOCK_RAW);
-        miss(r, remains.record + sizeof(struct record));
+        miss(r, remains.record + sizeof(struct record), 0);
         saved->record = 0;
     }
 }
@@ -627,6 +625,15 @@ static int by_record(const void *a, const void *b)
     return x->record < y->record ? -1 : x->record > y->record;
 }
 
+/* Is the record in a block that was judged lost already? */
+static int by_block(const void *key, const void *element)
+{
+    const uint64_t *record = key;
+    const struct missing *missing = element;
+
+    return *record < missing->handle ? -1 : *record >= missing->end;
+}
+
 /* An index may be damaged as well: it is a witness only where something is. */
 static void note_missing(struct repair *r, uint64_t record)
 {
@@ -635,9 +642,12 @@ static void note_missing(struct repair *r, uint64_t record)
     if (r->saved_count != 0 &&
         bsearch(&key, r->saved, r->saved_count, sizeof(key), by_record) != NULL)
         return;
+    if (r->judged != 0 && bsearch(&record, r->missing, r->judged,
+                                  sizeof(*r->missing), by_block) != NULL)
+        return;
     if (r->result.sums_used ? repair_is_bad(r, record, sizeof(struct record))
                             : r->gap_count != 0)
-        miss(r, record + sizeof(struct record));
+        miss(r, record + sizeof(struct record), 0);
 }
 
 static void ask_index(struct repair *r, const struct index *ix)
@@ -656,6 +666,42 @@ static void ask_index(struct repair *r, const struct index *ix)
     index_cursor_fini(&cursor);
 }
 
+static size_t count_saved(const struct repair *r, tn_kind kind)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < r->saved_count; i++)
+        count += record_kind(heap_of(r), r->saved[i].record) == kind;
+    return count;
+}
+
+/* An index that is damaged itself cannot be walked, but its root, if that can
+ * be believed, still says how many there were. */
+static void count_missing(struct repair *r, const struct index *ix,
+                          tn_kind kind, size_t known)
+{
+    uint64_t off = heap_off(heap_of(r), segment_index(&r->made.segment, kind));
+    uint64_t found = count_saved(r, kind) + known;
+
+    if (repair_is_bad(r, off, sizeof(*ix)) || ix->kind != r->index ||
+        ix->count > heap_size(heap_of(r)) / HEAP_MIN_BLOCK)
+        return;
+    for (; found < ix->count && r->failed == TN_OK; found++)
+        miss(r, 0, 0);
+}
+
+static void ask_indexes(struct repair *r, const struct index *named,
+                        const struct index *unique)
+{
+    size_t before;
+
+    ask_index(r, named); /* what was judged lost before counts as well */
+    count_missing(r, named, TN_KIND_NAMED, r->missing_count);
+    before = r->missing_count;
+    ask_index(r, unique);
+    count_missing(r, unique, TN_KIND_UNIQUE, r->missing_count - before);
+}
+
 /* --- All of it ------------------------------------------------------------ */
 
 static tn_status mend_blocks(struct repair *r)
@@ -669,11 +715,10 @@ static tn_status mend_blocks(struct repair *r)
     for_blocks(r, mend_type);
     for_blocks(r, mend_state);
     for_blocks(r, judge_object);
+    r->judged = r->missing_count;
     for_blocks(r, count_raw);
-    if (r->failed == TN_OK) {
-        ask_index(r, &named);
-        ask_index(r, &unique);
-    }
+    if (r->failed == TN_OK)
+        ask_indexes(r, &named, &unique);
     return r->failed;
 }
 

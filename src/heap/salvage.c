@@ -62,7 +62,21 @@ static bool is_chain(const struct heap *h, uint64_t off)
     return off == h->end || is_header(h, off);
 }
 
-/* 1 */
+/* 1.  What follows may be a header that is broken too, of an object that says
+ * where it is. */
+static bool goes_on(const struct salvage *s, uint64_t off)
+{
+    enum block_state state = BLOCK_RAW;
+
+    if (is_header(s->h, off))
+        return true;
+    return off <= s->h->end - HEAP_MIN_BLOCK &&
+           s->witness->recognise(s->witness->arg, s->h, off,
+                                 s->h->end - off - HEAP_OVERHEAD,
+                                 &state) != 0 &&
+           state == BLOCK_OBJECT;
+}
+
 static uint64_t ask_content(const struct salvage *s, uint64_t off,
                             enum block_state *state)
 {
@@ -75,7 +89,7 @@ static uint64_t ask_content(const struct salvage *s, uint64_t off,
         return 0;
     size = block_size_for(needed);
     for (int i = 0; i < 2 && size <= s->h->end - off; i++) {
-        if (is_header(s->h, off + size))
+        if (goes_on(s, off + size))
             return size;
         size += HEAP_GRANULE;
     }

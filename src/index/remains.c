@@ -87,8 +87,10 @@ static bool try_front(const struct heap *h, tn_index index, const char *payload,
     if (front > usable || record_front(index, record_at(h, off)->type) != front)
         return false;
     read_fields(h, payload, front, out);
-    if (out->check_fits)
-        return !out->type_sound || remains_extent(h, out) <= usable;
+    if (out->check_fits) { /* if it is too large, its type is not sound */
+        out->type_sound = out->type_sound && remains_extent(h, out) <= usable;
+        return true;
+    }
     return out->name_sound && out->type_sound && fits_exactly(h, usable, out);
 }
 

@@ -1,0 +1,159 @@
+/* test_repair.c - whatever is done to a store, a sound one comes out or none
+ *
+ * What is saved of which damage is told in tests/crash/recipes.txt.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <tenon.h>
+
+#include "lib/arena.h"
+#include "lib/faults.h"
+#include "lib/stores.h"
+#include "lib/tmpdir.h"
+
+#define OK(call)         cr_assert(eq(int, call, TN_OK), "%s", tn_errmsg())
+#define IS(call, status) cr_assert(eq(int, call, status), "%s", tn_errmsg())
+
+static tn_repaired result;
+
+static void enter(void)
+{
+    tmpdir_enter();
+    stores_make("s", TN_INDEX_MAP);
+}
+
+static void leave(void)
+{
+    faults_end();
+    tmpdir_leave();
+}
+
+TestSuite(repair, .init = enter, .fini = leave, .timeout = 60);
+
+static tn_status check(const char *path)
+{
+    return tn_check_file(path, &(tn_check_options){.depth = TN_CHECK_FULL},
+                         NULL, NULL);
+}
+
+Test(repair, copies_a_sound_store_as_it_is)
+{
+    OK(tn_repair("s", "new", NULL, NULL, &result));
+    cr_expect(eq(sz, result.damaged + result.lost, 0));
+    cr_expect(ge(sz, result.whole, STORES_OBJECTS));
+    OK(check("new"));
+    cr_expect(stores_sound("new", 0));
+    cr_expect(stores_sound("s", 0));
+}
+
+Test(repair, refuses_what_it_cannot_do)
+{
+    tn_store *store;
+
+    IS(tn_repair(NULL, "new", NULL, NULL, NULL), TN_EINVAL);
+    IS(tn_repair("s", "", NULL, NULL, NULL), TN_EINVAL);
+    IS(tn_repair("nothing", "new", NULL, NULL, NULL), TN_ENOENT);
+    IS(tn_repair("s", "s", NULL, NULL, NULL), TN_EEXIST);
+    stores_put("zeros", calloc(1, STORES_SIZE), STORES_SIZE);
+    IS(tn_repair("zeros", "new", NULL, NULL, NULL), TN_ENOTSTORE);
+    OK(tn_store_open(&store, "s", TN_DURABLE, NULL));
+    IS(tn_repair("s", "new", NULL, NULL, NULL), TN_EBUSY);
+    OK(tn_store_close(store));
+    cr_expect(eq(int, access("new", F_OK), -1));
+    cr_expect(stores_sound("s", 0));
+}
+
+Test(repair, of_another_version_is_refused)
+{
+    struct superblock sb;
+
+    stores_superblock("s", &sb);
+    sb.format = STORE_FORMAT + 1;
+    stores_reseal("s", &sb);
+    IS(tn_repair("s", "new", NULL, NULL, NULL), TN_EVERSION);
+}
+
+/* An operation fails: then there is no new store, and nothing stays open.  What
+ * cannot be read of the old one is only damage. */
+Test(repair, leaves_nothing_behind_when_it_fails)
+{
+    int descriptors = faults_descriptors(), n = 0;
+    bool failed = true;
+
+    for (; failed; n++) {
+        tn_status status;
+
+        faults_refuse(n, EIO);
+        status = tn_repair("s", "new", NULL, NULL, &result);
+        failed = faults_end();
+        cr_assert(eq(int, faults_descriptors(), descriptors), "after %d", n);
+        if (status == TN_OK)
+            OK(check("new"));
+        if (access("new", F_OK) == 0) /* named, and its directory not synced */
+            cr_assert(eq(int, unlink("new"), 0));
+    }
+    cr_expect(gt(int, n, 10));
+}
+
+/* Any bytes at all. */
+static void damage(char *bytes, size_t size, uint64_t *seed)
+{
+    for (size_t n = 1 + arena_random(seed, 6); n > 0; n--) {
+        size_t at = arena_random(seed, size);
+        size_t most = size - at < 5000 ? size - at : 5000;
+        size_t count = 1 + arena_random(seed, most);
+
+        switch (arena_random(seed, 4)) {
+        case 0:
+            bytes[at] ^= (char)(1 << arena_random(seed, 8));
+            break;
+        case 1:
+            memset(bytes + at, 0, count);
+            break;
+        case 2:
+            for (size_t i = 0; i < count; i++)
+                bytes[at + i] = (char)arena_random(seed, 256);
+            break;
+        default:
+            memmove(bytes + at, bytes + arena_random(seed, size - count),
+                    count);
+        }
+    }
+}
+
+Test(repair, makes_a_sound_store_of_any_damage)
+{
+    size_t size = stores_length("s");
+    char *whole = malloc(size), *bytes = malloc(size);
+    uint64_t seed = 11;
+
+    stores_read("s", whole, size, 0);
+    for (int i = 0; i < 400; i++) {
+        uint64_t before = seed;
+        tn_status status;
+
+        memcpy(bytes, whole, size);
+        damage(bytes, size, &seed);
+        stores_put("bad", bytes,
+                   i % 5 == 0 ? size - arena_random(&seed, size) : size);
+        status = tn_repair("bad", "new", NULL, NULL, &result);
+        cr_assert(status == TN_OK || status == TN_ENOTSTORE ||
+                      status == TN_EVERSION,
+                  "%d, seed %lu: %s", i, (unsigned long)before, tn_errmsg());
+        if (status != TN_OK)
+            continue;
+        cr_assert(eq(int, check("new"), TN_OK), "%d, seed %lu: %s", i,
+                  (unsigned long)before, tn_errmsg());
+        unlink("new");
+    }
+    free(whole);
+    free(bytes);
+}
