@@ -212,7 +212,10 @@ plan_commit()
               row commit $metric tenon sqlite -"
     done
     echo "run commit pmemobj pmemobj commit 100000 1 500
-          row commit p50 tenon pmemobj -"
+          run commit tenon-hints tenon_commit commit 100000 1 2000 names hints
+          row commit p50 tenon pmemobj -
+          row commit p50 tenon-hints bare <=1.15
+          row commit p50 tenon-hints sqlite >=1"
     # So many pages are changed, 100 bytes in each.
     for pages in 1:1000 10:300 100:100 1000:40 10000:10; do
         workload=commit-pages-${pages%:*}
@@ -235,7 +238,10 @@ plan_commit()
         echo "$kind commit-set-${mb}MB bare bare commit 5000 1 500
               $kind commit-set-${mb}MB tenon tenon_commit commit \
                   $((mb * 10486)) 1 500 blank
-              row commit-set-${mb}MB p50 tenon bare -"
+              $kind commit-set-${mb}MB tenon-hints tenon_commit commit \
+                  $((mb * 10486)) 1 500 blank hints
+              row commit-set-${mb}MB p50 tenon bare -
+              row commit-set-${mb}MB p50 tenon-hints bare <=1.15"
     done
     for mb in 1 4 16 64; do
         echo "run commit-recover-${mb}MB tenon tenon_commit recover $mb
