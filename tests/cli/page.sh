@@ -23,7 +23,7 @@ shown s.html >dom || true
 grep -q '<canvas' dom || skip 'the browser shows nothing here'
 grep -o '<title>[^<]*' dom
 grep -o '<h1[^>]*>[^<]*' dom | sed 's/<[^>]*>//'
-grep -oE '</span>(bytes|free)</button></td><td>[0-9]+' dom
+grep -oE '</span>bytes</button></td><td>[0-9]+' dom
 grep -c 'src="x"' dom
 
 # Searching finds, lists and selects; a name is text.
