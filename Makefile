@@ -72,6 +72,10 @@ fuzz:				## look for inputs that break it; T=600: seconds each
 	@B=$B fuzz/run.sh $(or $T,60) $(W)
 fuzzers: $(FUZZ)
 
+coverage:			## lines of the files that parse which the tests run
+	@$(MAKE) programs B=$B/coverage CFLAGS='-g -O0 --coverage'
+	@B=$B/coverage tests/coverage.sh $(patsubst $B/%,$B/coverage/%,$(UNIT) $(FUZZ))
+
 demo: all			## see it work on the files of this machine
 	tools/demo.sh $B/tenon
 
@@ -209,6 +213,6 @@ $B/rules/%.ran: tests/rules/%.sh $(SOURCES) | $(DEPS)
            $(TENON_BENCH:=.o))
 .PHONY: all check tests programs tsan demo deps deps-ci deps-bench install uninstall
 .PHONY: bench help clean layers symbols headers format longest words
-.PHONY: deps-fuzz fuzz fuzzers
+.PHONY: deps-fuzz fuzz fuzzers coverage
 .SECONDARY:
 .DELETE_ON_ERROR:

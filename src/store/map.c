@@ -58,6 +58,8 @@ tn_status store_check_header(tn_store *store, const tn_segment *view)
                          store->path, size, superblock_of(view)->file_size);
     if (view == &store->segment && store->access != TN_DURABLE)
         store->backed = size; /* still one thread's: it is being opened */
+    if (size > store->superblock.max_size)
+        size = store->superblock.max_size; /* the rest is not the store's */
     status = segment_verify(view->base, size - STORE_SEGMENT_OFF);
     return status == TN_OK ? TN_OK : error_prefix(status, "%s", store->path);
 }

@@ -132,13 +132,15 @@ static tn_status examine(tn_store *store, uint64_t state, unsigned flags,
 }
 
 /* Copies are often made with holes, into which one could not store when the
- * disk is full. */
+ * disk is full.  Something may have been added behind the last page. */
 static tn_status fill_holes(tn_store *store)
 {
     uint64_t size;
     tn_status status = file_size(&store->file, &size);
 
-    return status == TN_OK ? file_extend(&store->file, size) : status;
+    return status == TN_OK
+               ? file_extend(&store->file, round_up(size, region_page_size()))
+               : status;
 }
 
 static tn_status set_shared(tn_store *store, uint64_t state)
@@ -381,6 +383,8 @@ static tn_status seal(tn_store *store)
 
     if (status == TN_OK)
         status = file_size(&store->file, &size);
+    if (status == TN_OK && size > store->superblock.max_size)
+        size = store->superblock.max_size; /* the rest is not the store's */
     if (status == TN_OK)
         status = sums_seal(&store->segment, size / STORE_PAGE);
     if (status == TN_OK)

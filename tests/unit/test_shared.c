@@ -889,3 +889,23 @@ Test(shared, shrinks_only_when_nobody_has_it)
     OK(tn_store_close(view));
     OK(tn_store_shrink("s"));
 }
+
+/* What was added to the file does not become the store's. */
+Test(shared, sessions_leave_what_is_behind_the_largest_store_alone)
+{
+    static const char more[2500] = "not the store's";
+    tn_options full = {.size = STORES_SIZE, .max_size = STORES_SIZE};
+    tn_store *store;
+
+    cr_assert(eq(int,
+                 tn_store_open(&store, "full", TN_SHARED | TN_CREATE, &full),
+                 TN_OK));
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    stores_write("full", more, sizeof(more), STORES_SIZE);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(
+            eq(int, tn_store_open(&store, "full", TN_SHARED, NULL), TN_OK));
+        cr_assert(eq(int, tn_store_close(store), TN_OK));
+    }
+    cr_expect(eq(int, tn_check_file("full", NULL, NULL, NULL), TN_OK));
+}
