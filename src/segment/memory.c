@@ -152,16 +152,20 @@ TN_API void *tn_realloc(tn_segment *seg, void *p, size_t size)
     return fresh;
 }
 
+/* The header of a block changes only with the block, whose owner asks.  A lock
+ * is needed only where others may make the heap larger than can be reached. */
 TN_API size_t tn_usable_size(const tn_segment *seg, const void *p)
 {
     const struct heap *h = segment_heap(seg);
+    bool lock = seg->locking && !seg->reaches_all;
     size_t size = 0;
 
-    if (p == NULL || segment_lock_heap(seg) != TN_OK)
+    if (p == NULL || (lock && segment_lock_heap(seg) != TN_OK))
         return 0;
     if (heap_owns(h, p) && heap_state(h, p) == BLOCK_RAW)
         size = heap_usable_size(h, p);
-    segment_unlock_heap(seg);
+    if (lock)
+        segment_unlock_heap(seg);
     return size;
 }
 
