@@ -47,6 +47,8 @@ static tn_status add_differences(struct journal *j, uint64_t offset,
     tn_status status = TN_OK;
     size_t at = 0;
 
+    if (bytes_are_zero(now, STORE_PAGE)) /* joins with those beside it */
+        return journal_add_zeros(j, offset, STORE_PAGE);
     while (status == TN_OK) {
         size_t start, end;
 

@@ -29,6 +29,7 @@ plan()
     plan_group
     plan_snapshot
     plan_check
+    plan_trim
 }
 
 plan_churn()
@@ -263,6 +264,16 @@ plan_check()
           row check quick tenon - -
           row check full tenon - -
           row check memory tenon - <=64"
+}
+
+# "memset" is storing zeros to as much of a mapped file, and syncing it.
+plan_trim()
+{
+    for who in tenon memset; do
+        echo "run trim $who tenon_trim $who 512"
+    done
+    echo "row trim zero tenon memset <=1.5
+          row trim trim tenon memset -"
 }
 
 # with_peers WORKLOAD OBJECTS EACH TRANSACTIONS KEPT

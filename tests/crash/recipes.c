@@ -109,7 +109,7 @@ static void write_file(const char *path, const struct bytes *bytes)
 
 static void fill(tn_segment *w, int i)
 {
-    char name[16];
+    char name[32];
     void *made;
 
     if (i < ITEMS) {
@@ -175,15 +175,15 @@ static void make_durable(struct base *base, const tn_options *options)
         OK(tn_construct(w, TN_ANONYMOUS, TN_BYTES, 700, NULL, &made));
         OK(tn_commit(store));
     }
-    base->file = read_file("s");
-    base->journal = read_file("s-journal");
+    if (base->state != CLOSED) {
+        base->file = read_file("s");
+        base->journal = read_file("s-journal");
+    }
     if (view != NULL)
         OK(tn_read_end(store, view));
     OK(tn_store_close(store));
-    if (base->state == CLOSED) {
+    if (base->state == CLOSED)
         base->file = read_file("s");
-        base->journal = (struct bytes){0};
-    }
 }
 
 /* --- Where things are ----------------------------------------------------- */
@@ -701,6 +701,13 @@ int main(int argc, char **argv)
     if (update) {
         fclose(out);
         write_file(whole, &(struct bytes){text, size});
+    }
+    free(text);
+    free(file.at);
+    free(journal.at);
+    for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
+        free(bases[i].file.at);
+        free(bases[i].journal.at);
     }
     printf("recipes: %zu damaged stores, %zu failures\n", count, failures);
     return failures != 0;

@@ -56,13 +56,14 @@ Test(repair, copies_a_sound_store_as_it_is)
 
 Test(repair, refuses_what_it_cannot_do)
 {
+    static const char zeros[STORES_SIZE];
     tn_store *store;
 
     IS(tn_repair(NULL, "new", NULL, NULL, NULL), TN_EINVAL);
     IS(tn_repair("s", "", NULL, NULL, NULL), TN_EINVAL);
     IS(tn_repair("nothing", "new", NULL, NULL, NULL), TN_ENOENT);
     IS(tn_repair("s", "s", NULL, NULL, NULL), TN_EEXIST);
-    stores_put("zeros", calloc(1, STORES_SIZE), STORES_SIZE);
+    stores_put("zeros", zeros, sizeof(zeros));
     IS(tn_repair("zeros", "new", NULL, NULL, NULL), TN_ENOTSTORE);
     OK(tn_store_open(&store, "s", TN_DURABLE, NULL));
     IS(tn_repair("s", "new", NULL, NULL, NULL), TN_EBUSY);
