@@ -49,6 +49,8 @@ enum rule {
     RULE_MARKSYNC,    /* a settler looks for records beyond the mark */
     RULE_NONCE,       /* commits of one number differ */
     RULE_HINTED,      /* the library's stores are searched for in any case */
+    RULE_SYNCCOVERS,  /* a sync covers what was written before it began */
+    RULE_FAILTOGETHER, /* who wrote behind a failed sync fails with it */
     RULE_RUN,         /* every run of bytes that differ is recorded */
     RULE_COMPARE,     /* every page that is found is compared */
     RULE_SUM,         /* every changed page's sum is renewed */

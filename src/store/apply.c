@@ -220,19 +220,29 @@ tn_status apply_follow_image(tn_store *store)
 
 /* --- Failure -------------------------------------------------------------- */
 
+/* All marks are written again, so that their page is one of those that will be
+ * written back.  Another thread's sync of J may be about to move one. */
+static void distrust(struct durable *d)
+{
+    struct marks marks;
+
+    pthread_mutex_lock(&d->turn_lock);
+    marks = *d->marks;
+    mark_store(&d->marks->applied, APPLIED_NONE);
+    mark_store(&d->marks->synced, marks.synced);
+    mark_store(&d->marks->generation, marks.generation);
+    mark_store(&d->marks->journal, marks.journal);
+    mark_store(&d->marks->boot, marks.boot);
+    pthread_mutex_unlock(&d->turn_lock);
+}
+
 tn_status apply_poison(tn_store *store, bool file_failed, tn_status status)
 {
     struct durable *d = store->durable;
-    struct marks marks = *d->marks;
 
     __atomic_store_n(&d->poisoned, true, __ATOMIC_RELAXED);
-    if (file_failed && RULE(DISTRUST)) {
-        mark_store(&d->marks->applied, APPLIED_NONE);
-        mark_store(&d->marks->synced, marks.synced);
-        mark_store(&d->marks->generation, marks.generation);
-        mark_store(&d->marks->journal, marks.journal);
-        mark_store(&d->marks->boot, marks.boot);
-    }
+    if (file_failed && RULE(DISTRUST))
+        distrust(d);
     return status == TN_EIO
                ? status
                : error_prefix(TN_EIO, "%s: a commit was cut off", store->path);

@@ -30,6 +30,9 @@
 
 #include <string.h>
 
+/* Commits whose pages pile up while the turn is given on early (G5). */
+enum { PILE = 32 };
+
 /* --- C1, C2 --------------------------------------------------------------- */
 
 static uint64_t wanted_size(const tn_store *store)
@@ -115,18 +118,14 @@ static tn_status secure_sums(tn_store *store)
 static tn_status sync_tail(tn_store *store)
 {
     struct durable *d = store->durable;
-    tn_status status;
 
     if (mark_load(&d->marks->synced) >= d->journal.end.number)
         return TN_OK;
-    if (!RULE(MARKORDER))
+    if (!RULE(MARKORDER)) {
         mark_store(&d->marks->synced, d->journal.end.number);
-    status = journal_sync(&d->journal);
-    if (status != TN_OK)
-        return apply_poison(store, false, status);
-    mark_store(&d->marks->synced, d->journal.end.number);
-    d->own_tail = false;
-    return TN_OK;
+        return journal_sync(&d->journal);
+    }
+    return turn_sync(store);
 }
 
 /* Empty the journal if all of it is applied, or can be after waiting. */
@@ -148,21 +147,39 @@ static bool fits(const struct journal *j, size_t bytes)
     return bytes <= journal_room(j);
 }
 
-static tn_status secure_room(tn_store *store, size_t bytes, bool *emptied)
+/* After commits that gave the turn on early, the file is behind for no other
+ * reason than that. */
+static tn_status end_pile(tn_store *store)
+{
+    tn_status status = sync_tail(store);
+
+    store->durable->piled = 0;
+    if (status == TN_OK && apply_is_pending(store))
+        apply_pending(store, -1);
+    return status;
+}
+
+static tn_status secure_room(tn_store *store, size_t bytes, bool *rebuild)
 {
     struct durable *d = store->durable;
     struct journal *j = &d->journal;
     tn_status status = TN_OK;
 
-    *emptied = false;
+    *rebuild = false;
     if (fits(j, bytes))
         return TN_OK;
-    if (apply_is_pending(store) && j->end.off + bytes <= d->journal_limit)
+    if (d->piled > 0) {
+        status = end_pile(store);
+        *rebuild = true;
+    }
+    if (status == TN_OK && apply_is_pending(store) &&
+        j->end.off + bytes <= d->journal_limit)
         return journal_extend(j, j->end.off + bytes > 2 * j->size
                                      ? j->end.off + bytes
                                      : 2 * j->size);
-    status = commit_empty_journal(store);
-    *emptied = status == TN_OK;
+    if (status == TN_OK)
+        status = commit_empty_journal(store);
+    *rebuild = *rebuild || status == TN_OK;
     if (status == TN_OK && !fits(j, bytes))
         status = journal_extend(j, j->end.off + bytes);
     return status;
@@ -170,21 +187,21 @@ static tn_status secure_room(tn_store *store, size_t bytes, bool *emptied)
 
 /* --- The commit ----------------------------------------------------------- */
 
-/* C3 to C5.  Emptying the journal uses its buffer and may change the image, so
+/* C3 to C5.  Applying uses the journal's buffer and may change the image, so
  * the record is then built once more. */
 static tn_status write_record(tn_store *store, uint64_t size,
                               struct superblock *sb, bool *any)
 {
     struct durable *d = store->durable;
     struct journal *j = &d->journal;
-    bool emptied = true;
+    bool rebuild = true;
     tn_status status = TN_OK;
 
-    for (int round = 0; status == TN_OK && emptied && round < 2; round++) {
+    for (int round = 0; status == TN_OK && rebuild && round < 2; round++) {
         status = changes_add(store, size, sb, any);
         if (status != TN_OK || !*any)
             return status;
-        status = secure_room(store, journal_record_size(j), &emptied);
+        status = secure_room(store, journal_record_size(j), &rebuild);
     }
     if (status == TN_OK && RULE(HOLES))
         status = holes_fill(store);
@@ -202,7 +219,7 @@ static tn_status write_record(tn_store *store, uint64_t size,
 
 /* C9 to C11.  A failure to apply is not one of the commit: the records stay
  * pending, and the next one tries again. */
-static void apply_if_possible(tn_store *store)
+void commit_apply(tn_store *store)
 {
     struct durable *d = store->durable;
 
@@ -211,7 +228,33 @@ static void apply_if_possible(tn_store *store)
             d->stands_for = (struct commit_id){0};
 }
 
-static tn_status commit(tn_store *store, unsigned flags)
+/* C7 and on: with the turn; or (*given) without it, since others want it. */
+static tn_status make_durable(tn_store *store, bool *given)
+{
+    struct durable *d = store->durable;
+    bool again;
+    tn_status status;
+
+    if (mark_load(&d->marks->synced) < d->journal.end.number &&
+        d->piled < PILE && turn_is_wanted(store) && RULE(MARKORDER)) {
+        d->piled++;
+        d->own_tail = true;
+        status = turn_give_and_sync(store, &again);
+        *given = !again;
+        if (status != TN_OK || !again)
+            return status;
+    } else {
+        d->piled = 0;
+        status = sync_tail(store);
+    }
+    if (mark_load(&d->marks->synced) >= d->journal.end.number)
+        d->own_tail = false;
+    if (status == TN_OK && !d->own_tail)
+        commit_apply(store);
+    return status;
+}
+
+static tn_status commit(tn_store *store, unsigned flags, bool *given)
 {
     struct durable *d = store->durable;
     struct superblock sb;
@@ -238,10 +281,8 @@ static tn_status commit(tn_store *store, unsigned flags)
         d->own_tail = d->own_tail || any;
         return TN_OK;
     }
-    status = sync_tail(store);
-    if (status == TN_OK)
-        apply_if_possible(store);
-    return status;
+    d->open = false;
+    return make_durable(store, given);
 }
 
 /* After a failure that poisons, W shows nothing that was not committed. */
@@ -250,7 +291,7 @@ static void end(tn_store *store)
     struct durable *d = store->durable;
     uint64_t pages;
 
-    if (d->poisoned && transaction_pages(store, &pages) == TN_OK)
+    if (is_poisoned(d) && transaction_pages(store, &pages) == TN_OK)
         dirty_reset(&d->dirty, pages);
     d->open = false;
     turn_give(store);
@@ -259,6 +300,7 @@ static void end(tn_store *store)
 TN_API tn_status tn_commit_with(tn_store *store, unsigned flags)
 {
     struct durable *d = store->durable;
+    bool given = false;
     tn_status status;
 
     if (d == NULL || !d->open || store->opener != process_generation())
@@ -266,10 +308,15 @@ TN_API tn_status tn_commit_with(tn_store *store, unsigned flags)
     if ((flags & ~(unsigned)TN_NO_SYNC) != 0)
         return error_set(TN_EINVAL, "%s: flags %#x are not known", store->path,
                          flags);
-    status = commit(store, flags);
-    if (status == TN_EIO && !d->poisoned) /* the same, wherever it came from */
+    status = durable_usable(store); /* another thread's sync may have failed */
+    if (status == TN_OK)
+        status = commit(store, flags, &given);
+    if (given)
+        return status;
+    if (status == TN_EIO &&
+        !is_poisoned(d)) /* the same, wherever it came from */
         apply_poison(store, false, status);
-    if (status == TN_OK || d->poisoned)
+    if (status == TN_OK || is_poisoned(d))
         end(store);
     else
         (void)transaction_guard(store, true);
@@ -283,18 +330,18 @@ TN_API tn_status tn_commit(tn_store *store)
 
 TN_API tn_status tn_sync(tn_store *store)
 {
+    bool given = false;
     tn_status status = durable_usable(store);
 
     if (status == TN_OK)
         status = turn_take(store, true, NULL);
     if (status != TN_OK)
         return status;
-    status = apply_settle(store);
+    status = transaction_settle(store);
     if (status == TN_OK)
-        status = sync_tail(store);
-    if (status == TN_OK && apply_is_pending(store))
-        apply_pending(store, -1);
-    turn_give(store);
+        status = make_durable(store, &given);
+    if (!given)
+        turn_give(store);
     return status;
 }
 
@@ -306,7 +353,7 @@ TN_API tn_status tn_checkpoint(tn_store *store)
         status = turn_take(store, true, NULL);
     if (status != TN_OK)
         return status;
-    status = apply_settle(store);
+    status = transaction_settle(store);
     if (status == TN_OK)
         status = commit_empty_journal(store);
     turn_give(store);

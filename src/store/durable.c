@@ -50,6 +50,7 @@ tn_status durable_make_handle(tn_store *store, const tn_options *options)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&d->turn_free, &attributes);
+    pthread_cond_init(&d->sync_done, &attributes);
     pthread_condattr_destroy(&attributes);
     d->journal = d->reader = (struct journal)JOURNAL_CLOSED;
     d->journal_limit = DEFAULT_JOURNAL_LIMIT;
@@ -73,6 +74,7 @@ static void destroy_locks(tn_store *store)
     if (store->opener != process_generation())
         return;
     pthread_cond_destroy(&d->turn_free);
+    pthread_cond_destroy(&d->sync_done);
     pthread_mutex_destroy(&d->turn_lock);
     pthread_mutex_destroy(&d->gate_lock);
     pthread_mutex_destroy(&d->read_lock);
@@ -559,7 +561,7 @@ static tn_status close_last(tn_store *store)
     return status == TN_EBUSY ? TN_OK : status; /* X3: left LIVE */
 }
 
-bool durable_has_views(const tn_store *store)
+bool durable_has_views(tn_store *store)
 {
     struct durable *d = store->durable;
     bool has;
@@ -569,7 +571,7 @@ bool durable_has_views(const tn_store *store)
     pthread_mutex_lock(&d->read_lock);
     has = d->open || d->readers > (d->pinned != NULL ? 1u : 0u);
     pthread_mutex_unlock(&d->read_lock);
-    return has;
+    return has || turn_has_promises(store);
 }
 
 tn_status durable_close(tn_store *store)
@@ -578,10 +580,10 @@ tn_status durable_close(tn_store *store)
     tn_status status;
 
     status = flock_wait(&store->locks, STORE_LOCK_INIT, true, NULL);
-    if (status == TN_OK && !d->poisoned &&
+    if (status == TN_OK && !is_poisoned(d) &&
         flock_try(&store->locks, STORE_LOCK_DUR, true) == TN_OK)
         status = close_last(store);
-    else if (status == TN_OK && d->poisoned)
+    else if (status == TN_OK && is_poisoned(d))
         status = TN_OK; /* the next opener recovers */
     durable_free_handle(store);
     return status;

@@ -46,11 +46,16 @@ struct holes {
 };
 
 struct durable {
-    /* L1: who may write, among the threads of this handle; in front of WL. */
+    /* L1: who may write, among the threads of this handle; in front of WL.  The
+     * turn's owner alone looks at has_wl and kept_wl, or nobody has the turn. */
     pthread_mutex_t turn_lock;
-    pthread_cond_t turn_free;
-    bool turn_taken;
+    pthread_cond_t turn_free, sync_done;
+    bool turn_taken, syncing;
+    bool has_wl, kept_wl; /* it had been kept when the turn was taken */
     pthread_t turn_owner;
+    unsigned turn_waiters, sync_waiters; /* threads */
+    unsigned promises;          /* threads that wait for the disk only */
+    uint64_t written, promised; /* last record written; and waited for */
 
     /* L1: in front of GATE, and of RL and everything about read views. */
     pthread_mutex_t gate_lock;
@@ -87,8 +92,14 @@ struct durable {
     bool open;       /* a transaction is */
     bool live;       /* this handle synced LIVE itself (C2) */
     bool own_tail;   /* records beyond synced are this handle's (TN_NO_SYNC) */
+    unsigned piled;  /* commits since the turn was kept through a sync */
     bool poisoned;   /* a sync failed: nothing is written any more */
 };
+
+static inline bool is_poisoned(const struct durable *d)
+{
+    return __atomic_load_n(&d->poisoned, __ATOMIC_RELAXED);
+}
 
 /* The marks, one word at a time. */
 static inline uint64_t mark_load(const uint64_t *mark)
@@ -174,6 +185,12 @@ tn_status changes_any(tn_store *store, bool *any);
 tn_status changes_add(tn_store *store, uint64_t size, struct superblock *sb,
                       bool *any);
 
+/* --- commit.c ------------------------------------------------------------- */
+
+/* C9 to C11, if anything is pending and nobody reads: W shows the last commit,
+ * and its private pages are given back too. */
+void commit_apply(tn_store *store);
+
 /* --- hints.c -------------------------------------------------------------- */
 
 void hints_begin(struct durable *d, bool hinted);
@@ -201,11 +218,27 @@ void holes_forget_wanted(tn_store *store);
  * happened. */
 tn_status holes_fill(tn_store *store);
 
-/* --- transaction.c -------------------------------------------------------- */
+/* --- turn.c --------------------------------------------------------------- */
 
 /* L1 and WL.  until NULL: wait for ever. */
 tn_status turn_take(tn_store *store, bool wait, const struct timespec *until);
 void turn_give(tn_store *store);
+
+/* C7 and C8 for all records, keeping the turn.  TN_EIO: poisoned. */
+tn_status turn_sync(tn_store *store);
+
+/* The same for the last one, giving the turn on before.  *again: this thread
+ * has it once more, since nobody else wants it. */
+tn_status turn_give_and_sync(tn_store *store, bool *again);
+
+/* Does a thread wait for the turn?  Or for a sync without having the turn? */
+bool turn_is_wanted(tn_store *store);
+bool turn_has_promises(tn_store *store);
+
+/* --- transaction.c -------------------------------------------------------- */
+
+/* B2: what others left is settled. */
+tn_status transaction_settle(tn_store *store);
 
 /* Fork, access, poison. */
 tn_status durable_usable(const tn_store *store);
@@ -228,8 +261,9 @@ tn_status durable_close(tn_store *store);
 /* The store whose write view this is, or NULL. */
 tn_store *durable_store_of(const tn_segment *view);
 
-/* Is a transaction open, or a view that tn_read_begin() gave? */
-bool durable_has_views(const tn_store *store);
+/* Is a transaction open or being synced, or a view open that tn_read_begin()
+ * gave? */
+bool durable_has_views(tn_store *store);
 
 /* What every handle has that reads committed states.  TN_ENOMEM. */
 tn_status durable_make_handle(tn_store *store, const tn_options *options);

@@ -316,7 +316,7 @@ static tn_status trim_durable(tn_store *store, uint64_t *given_back)
         status = turn_take(store, true, NULL);
     if (status != TN_OK)
         return status;
-    status = apply_settle(store);
+    status = transaction_settle(store);
     if (status == TN_OK && RULE(TRIMCKPT))
         status = commit_empty_journal(store);
     if (status == TN_OK)

@@ -1,4 +1,4 @@
-/* transaction.c - whose turn it is to write; begin and roll back
+/* transaction.c - begin and roll back
  *
  *               begin                          commit (commit.c)
  *     idle  ------------->  open: W is being  ------------------->  idle
@@ -6,8 +6,7 @@
  *       |                        |  rollback: W's private pages are dropped
  *       +------------------------+
  *
- * A transaction holds the turn (L1, among threads of this handle) and WL (among
- * handles).  Neither is bound to a thread.
+ * An open transaction holds the turn and WL (turn.c).
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
@@ -17,65 +16,7 @@
 #include "os/process.h"
 #include "store/durable.h"
 
-#include <errno.h>
 #include <string.h>
-
-/* --- The turn ------------------------------------------------------------- */
-
-static tn_status wait_for_turn(struct durable *d, bool wait,
-                               const struct timespec *until)
-{
-    int number = 0;
-
-    while (d->turn_taken) {
-        if (pthread_equal(d->turn_owner, pthread_self()))
-            return error_set(TN_EDEADLK, "this thread has a transaction open");
-        if (!wait)
-            return error_set(TN_EBUSY, "another thread is writing");
-        if (number == ETIMEDOUT)
-            return error_set(TN_ETIMEDOUT, "another thread is writing");
-        number = until == NULL ? pthread_cond_wait(&d->turn_free, &d->turn_lock)
-                               : pthread_cond_timedwait(&d->turn_free,
-                                                        &d->turn_lock, until);
-    }
-    d->turn_taken = true;
-    d->turn_owner = pthread_self();
-    return TN_OK;
-}
-
-static void give_turn(struct durable *d)
-{
-    pthread_mutex_lock(&d->turn_lock);
-    d->turn_taken = false;
-    pthread_cond_signal(&d->turn_free);
-    pthread_mutex_unlock(&d->turn_lock);
-}
-
-tn_status turn_take(tn_store *store, bool wait, const struct timespec *until)
-{
-    struct durable *d = store->durable;
-    tn_status status;
-
-    pthread_mutex_lock(&d->turn_lock);
-    status = wait_for_turn(d, wait, until);
-    pthread_mutex_unlock(&d->turn_lock);
-    if (status != TN_OK)
-        return status;
-    status = wait ? flock_wait(&store->locks, STORE_LOCK_WL, true, until)
-                  : flock_try(&store->locks, STORE_LOCK_WL, true);
-    if (status == TN_OK)
-        return TN_OK;
-    give_turn(d);
-    if (status == TN_EBUSY || status == TN_ETIMEDOUT)
-        return error_set(status, "%s: another process is writing", store->path);
-    return status;
-}
-
-void turn_give(tn_store *store)
-{
-    flock_release(&store->locks, STORE_LOCK_WL);
-    give_turn(store->durable);
-}
 
 tn_status durable_usable(const tn_store *store)
 {
@@ -89,7 +30,7 @@ tn_status durable_usable(const tn_store *store)
                          "%s: the store was opened before a fork; "
                          "the child must open it itself",
                          store->path);
-    if (__atomic_load_n(&store->durable->poisoned, __ATOMIC_RELAXED))
+    if (is_poisoned(store->durable))
         return error_set(TN_EIO,
                          "%s: writing failed before; open the store "
                          "again",
@@ -160,6 +101,18 @@ static bool is_current(const struct durable *d)
            (mark_load(&d->marks->applied) != APPLIED_NONE || !RULE(FELLVIEW));
 }
 
+/* B2.  If WL was kept since this handle wrote last, nobody else has. */
+tn_status transaction_settle(tn_store *store)
+{
+    struct durable *d = store->durable;
+
+    if (!d->kept_wl)
+        return apply_settle(store);
+    if (mark_load(&d->marks->synced) >= d->journal.end.number)
+        d->own_tail = false;
+    return TN_OK;
+}
+
 /* B2 to B4, with WL held. */
 static tn_status make_current(tn_store *store)
 {
@@ -167,14 +120,16 @@ static tn_status make_current(tn_store *store)
     tn_status status = check_journal(store);
 
     if (status == TN_OK)
-        status = apply_settle(store); /* B2 */
+        status = transaction_settle(store);
     if (status != TN_OK)
         return status;
-    if (apply_is_pending(store) && (!d->own_tail || !RULE(WAHEAD))) /* B3 */
-        apply_pending(store, -1); /* a failure is that of a later one (A4) */
-    if (!is_current(d))           /* B4 */
-        return transaction_refresh(store);
-    return TN_OK;
+    if (apply_is_pending(store) && (!d->own_tail || !RULE(WAHEAD))) { /* B3 */
+        if (is_current(d))
+            commit_apply(store);
+        else
+            apply_pending(store, -1); /* a later one tries again (A4) */
+    }
+    return is_current(d) ? TN_OK : transaction_refresh(store); /* B4 */
 }
 
 tn_status transaction_guard(tn_store *store, bool writable)
@@ -193,11 +148,11 @@ static tn_status begin(tn_store *store, bool wait, const struct timespec *until,
         status = turn_take(store, wait, until);
     if (status != TN_OK)
         return status;
-    status = transaction_guard(store, true);
+    status = durable_usable(store); /* poisoned while we waited? */
+    if (status == TN_OK)
+        status = transaction_guard(store, true);
     if (status == TN_OK)
         status = make_current(store);
-    if (status == TN_OK)
-        status = durable_usable(store); /* poisoned while we waited? */
     if (status != TN_OK) {
         turn_give(store);
         return status;

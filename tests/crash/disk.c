@@ -58,6 +58,8 @@ struct disk {
     size_t bytes_count, bytes_capacity;
     disk_step_fn *step;
     void *step_arg;
+    disk_during_fn *during;
+    void *during_arg;
 };
 
 /* Disks of crashes during the recovery from crashes lie on each other. */
@@ -309,6 +311,8 @@ static int hook(void *arg, const struct fault_event *e)
         record(e);
     else if (e->op == FAULT_SYNC)
         for_all_sectors(find_file(e->inode), values_fail);
+    if (disk.during != NULL)
+        disk.during(disk.during_arg, word, e->path);
     return number;
 }
 
@@ -358,6 +362,12 @@ void disk_on_step(disk_step_fn *step, void *arg)
 {
     disk.step = step;
     disk.step_arg = arg;
+}
+
+void disk_on_during(disk_during_fn *during, void *arg)
+{
+    disk.during = during;
+    disk.during_arg = arg;
 }
 
 static void load_file(const char *path)

@@ -39,6 +39,11 @@ void disk_load(void);
 typedef int disk_step_fn(void *arg, const char *what);
 void disk_on_step(disk_step_fn *step, void *arg);
 
+/* Called when the operation has been recorded: what is written now was written
+ * while it went on, and a sync does not cover it. */
+typedef void disk_during_fn(void *arg, const char *what, const char *path);
+void disk_on_during(disk_during_fn *during, void *arg);
+
 /* How many sectors, sizes and names are open now: how many bits decide. */
 size_t disk_choices(void);
 

@@ -666,6 +666,68 @@ static void a_dead_parents_locks_go_with_it(void)
     close(line[1]);
 }
 
+/* --- Threads -------------------------------------------------------------- */
+
+static tn_store *shared_handle;
+static int failed_sync; /* of the journal; how many are still to come */
+
+static unsigned look(const unsigned *count)
+{
+    struct durable *d = shared_handle->durable;
+    unsigned value;
+
+    pthread_mutex_lock(&d->turn_lock);
+    value = *count;
+    pthread_mutex_unlock(&d->turn_lock);
+    return value;
+}
+
+/* The first sync of the journal fails when the other thread waits for it. */
+static int fail_late(void *unused, const struct fault_event *event)
+{
+    const struct durable *d = shared_handle->durable;
+
+    (void)unused;
+    if (event->op != FAULT_SYNC || event->inode != d->journal.file.inode ||
+        failed_sync-- != 0)
+        return 0;
+    while (look(&d->sync_waiters) == 0)
+        usleep(100);
+    return EIO;
+}
+
+static void *commit_behind(void *status)
+{
+    *(tn_status *)status = ground_commit(shared_handle, 1, 2);
+    return NULL;
+}
+
+static void a_failed_sync_fails_what_was_written_behind_it(void)
+{
+    tn_status behind = TN_OK;
+    pthread_t thread;
+    tn_store *a;
+
+    ground_make();
+    a = shared_handle = ground_open();
+    OK(ground_commit(a, 0, 1));
+    OK(tn_begin(a, &w));
+    CLAIM(pthread_create(&thread, NULL, commit_behind, &behind) == 0);
+    while (look(&a->durable->turn_waiters) == 0)
+        usleep(100);
+    ground_set(w, 0, 2);
+    fault_set_hook(fail_late, NULL);
+    ANSWERS(tn_commit(a), TN_EIO);
+    CLAIM(pthread_join(thread, NULL) == 0);
+    fault_set_hook(NULL, NULL);
+    CLAIM(behind == TN_EIO); /* its sync would prove nothing for the first */
+    CLAIM(ground_read(a, 0) == 1);
+    OK(tn_store_close(a));
+    a = ground_open();
+    CLAIM(ground_read(a, 0) == 2 && ground_read(a, 1) == 2);
+    OK(tn_store_close(a));
+}
+
 #define CASE(name)                                                             \
     {                                                                          \
 #name, name                                                            \
@@ -700,6 +762,7 @@ static const struct ground_case cases[] = {
     CASE(commits_of_one_number_differ),
     CASE(a_child_leaves_its_parents_store_alone),
     CASE(a_dead_parents_locks_go_with_it),
+    CASE(a_failed_sync_fails_what_was_written_behind_it),
 };
 
 int main(int argc, char **argv)

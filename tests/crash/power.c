@@ -14,6 +14,11 @@
  *
  * The durable opener's own operations are cut in turn, to a depth of three.
  *
+ * In some transactions a second thread waits for its turn.  It gets it when the
+ * first one syncs, and writes its record meanwhile: what the first sync does
+ * not cover.  One of the two threads always waits for the other, so that this
+ * is as repeatable as all else.
+ *
  * Workload and cuts follow from the seed alone: the same seed and number of
  * images give the same run.
  *
@@ -24,6 +29,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +41,7 @@
 #include "base/digest.h"
 #include "disk.h"
 #include "os/region.h"
+#include "store/durable.h"
 #include "store/layout.h"
 #include "store/sums.h"
 
@@ -371,11 +378,58 @@ static int tail_owner = -1; /* the handle that committed with TN_NO_SYNC last */
 static size_t failing;      /* syncs that will fail: 1 in so many; 0: none */
 static size_t cuts_a_step = 6;
 
+/* The second thread of a pair, and the first one's commit. */
+static struct {
+    bool on, parked;
+    bool may_go, done; /* the second thread may store; it has committed */
+    int handle;
+    size_t first, second; /* candidates */
+    uint64_t number;      /* of the first one's commit */
+    tn_status status;
+    unsigned flags;
+    pthread_t thread;
+} pair;
+
+static unsigned look(const struct durable *d, const unsigned *count)
+{
+    unsigned value;
+
+    pthread_mutex_lock((pthread_mutex_t *)&d->turn_lock);
+    value = *count;
+    pthread_mutex_unlock((pthread_mutex_t *)&d->turn_lock);
+    return value;
+}
+
+/* The first thread syncs: let the second one go on until it waits for that. */
+static void during(void *arg, const char *what, const char *path)
+{
+    const struct durable *d;
+
+    (void)arg;
+    if (!pair.on || pair.parked || strcmp(what, "sync") != 0 ||
+        strstr(path, "-journal") == NULL)
+        return;
+    d = handles[pair.handle]->durable;
+    if (look(d, &d->promises) == 0)
+        return; /* it has kept the turn */
+    pair.parked = true;
+    pair.number = d->promised;
+    __atomic_store_n(&pair.may_go, true, __ATOMIC_RELEASE);
+    while (look(d, &d->sync_waiters) == 0 &&
+           !__atomic_load_n(&pair.done, __ATOMIC_ACQUIRE))
+        usleep(20);
+}
+
 static int step(void *arg, const char *what)
 {
     (void)arg;
     steps++;
+    if (pair.on && pair.parked && pair.first > candidate_floor &&
+        mark_load(&handles[pair.handle]->durable->marks->synced) >= pair.number)
+        candidate_floor = pair.first; /* the first one may have returned */
     try_cuts(0, cuts_a_step);
+    if (pair.on && failing != 0 && strcmp(what, "sync") == 0 && below(3) == 0)
+        return EIO;
     if (failing != 0 && strcmp(what, "sync") == 0 && below(failing) == 0)
         return EIO;
     return 0;
@@ -514,6 +568,84 @@ static void write_something(int i, const char *path)
         restart(path);
 }
 
+static void *write_second(void *unused)
+{
+    int i = pair.handle;
+    tn_segment *w;
+
+    (void)unused;
+    pair.status = tn_begin(handles[i], &w);
+    while (!__atomic_load_n(&pair.may_go, __ATOMIC_ACQUIRE))
+        usleep(20);
+    if (pair.status == TN_OK) {
+        shown(digest_of(w), "the second writer", true);
+        for (size_t n = 1 + below(3); n > 0; n--)
+            change_object(w, below(OBJECTS));
+        if (below(6) == 0) {
+            pair.status = tn_rollback(handles[i]);
+        } else {
+            add_candidate(digest_of(w));
+            pair.second = candidate_count - 1;
+            pair.status = tn_commit_with(handles[i], pair.flags);
+        }
+    }
+    if (pair.status == TN_EBUSY)
+        tn_rollback(handles[i]);
+    __atomic_store_n(&pair.done, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+/* What both of them were told. */
+static void judge_pair(int i, tn_status status, const char *path)
+{
+    size_t last = candidate_count - 1;
+
+    if (status == TN_OK && pair.first > candidate_floor)
+        candidate_floor = pair.first;
+    if (pair.status == TN_OK && pair.second != 0 && pair.flags == 0)
+        candidate_floor = last;
+    tail_owner =
+        pair.status == TN_OK && pair.second != 0 && pair.flags != 0 ? i : -1;
+    if (pair.status == TN_EBUSY && pair.second != 0)
+        candidate_count--;
+    if ((status != TN_OK && status != TN_EBUSY) ||
+        (pair.status != TN_OK && pair.status != TN_EBUSY))
+        restart(path);
+}
+
+static void write_pair(int i, const char *path)
+{
+    struct durable *d = handles[i]->durable;
+    tn_segment *w;
+    tn_status status = tn_begin(handles[i], &w);
+
+    if (status != TN_OK) {
+        restart(path);
+        return;
+    }
+    shown(digest_of(w), "a writer", tail_owner == i);
+    change_object(w, below(OBJECTS));
+    add_candidate(digest_of(w));
+    memset(&pair, 0, sizeof(pair));
+    pair.handle = i;
+    pair.first = candidate_count - 1;
+    pair.flags = below(4) == 0 ? TN_NO_SYNC : 0;
+    if (pthread_create(&pair.thread, NULL, write_second, NULL) != 0)
+        abort();
+    while (look(d, &d->turn_waiters) == 0)
+        usleep(20);
+    pair.on = true;
+    disk_on_during(during, NULL);
+    status = tn_commit(handles[i]);
+    if (status == TN_EBUSY)
+        tn_rollback(handles[i]);
+    __atomic_store_n(&pair.may_go, true, __ATOMIC_RELEASE);
+    pthread_join(pair.thread, NULL);
+    pair.on = false;
+    disk_on_during(NULL, NULL);
+    judge_pair(i, status, path);
+}
+
 static void read_something(int i)
 {
     if (reading[i] != NULL) {
@@ -569,6 +701,11 @@ static void do_something(const char *path)
         break;
     case 6:
         trim(i, path);
+        break;
+    case 7:
+    case 8:
+        if (candidate_count < CANDIDATES - 4) /* or their numbers change */
+            write_pair(i, path);
         break;
     default:
         write_something(i, path);
