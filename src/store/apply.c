@@ -213,7 +213,8 @@ tn_status apply_follow_image(tn_store *store)
     if (applied == j->end.number)
         return TN_OK;
     if (d->image == NULL)
-        return overlay_make(&d->image, store, j, applied, j->end.number);
+        return overlay_make(&d->image, store, j, &d->settled, applied,
+                            j->end.number);
     return overlay_lay(store, &d->image->region, j, &d->image->through,
                        j->end.number);
 }
@@ -323,7 +324,7 @@ static tn_status rewrite_generation(tn_store *store)
     size_t length, at;
     tn_status status;
 
-    status = overlay_make(&all, store, j, APPLIED_NONE, j->end.number);
+    status = overlay_make(&all, store, j, NULL, APPLIED_NONE, j->end.number);
     if (status == TN_OK)
         status = rl_try(store);
     if (status != TN_OK) {

@@ -46,8 +46,8 @@ struct holes {
 };
 
 struct durable {
-    /* L1: who may write, among the threads of this handle; in front of WL.  The
-     * turn's owner alone looks at has_wl and kept_wl, or nobody has the turn. */
+    /* L1: who may write, among the threads of this handle; in front of WL.
+     * has_wl and kept_wl are the turn's owner's, or nobody has the turn. */
     pthread_mutex_t turn_lock;
     pthread_cond_t turn_free, sync_done;
     bool turn_taken, syncing;
@@ -60,11 +60,12 @@ struct durable {
     /* L1: in front of GATE, and of RL and everything about read views. */
     pthread_mutex_t gate_lock;
     pthread_mutex_t read_lock;
-    unsigned readers;         /* open views of this handle; > 0: RL is held */
-    struct journal reader;    /* for laying records over views */
-    struct overlay *overlays; /* in use by views */
-    struct region read;       /* R */
-    tn_segment read_segment;  /* of R */
+    unsigned readers;      /* open views of this handle; > 0: RL is held */
+    struct journal reader; /* for laying records over views */
+    struct journal_place read_from; /* where the last ones were laid from */
+    struct overlay *overlays;       /* in use by views */
+    struct region read;             /* R */
+    tn_segment read_segment;        /* of R */
 
     struct region marks_region; /* M: the first page, shared and writable */
     struct marks *marks;        /* in M, or in R of a handle that only reads */
@@ -140,7 +141,8 @@ tn_status overlay_lay(const tn_store *store, const struct region *target,
 
 /* Make one of F with the records after applied up to through over it. */
 tn_status overlay_make(struct overlay **out, tn_store *store, struct journal *j,
-                       uint64_t applied, uint64_t through);
+                       const struct journal_place *hint, uint64_t applied,
+                       uint64_t through);
 void overlay_free(struct overlay *overlay);
 
 /* --- apply.c -------------------------------------------------------------- */

@@ -114,7 +114,8 @@ static size_t addresses_for(const tn_store *store, uint64_t size)
 }
 
 tn_status overlay_make(struct overlay **out, tn_store *store, struct journal *j,
-                       uint64_t applied, uint64_t through)
+                       const struct journal_place *hint, uint64_t applied,
+                       uint64_t through)
 {
     struct overlay *overlay = calloc(1, sizeof(*overlay));
     uint64_t size;
@@ -126,7 +127,7 @@ tn_status overlay_make(struct overlay **out, tn_store *store, struct journal *j,
         status = region_map(&overlay->region, &store->file, REGION_PRIVATE,
                             addresses_for(store, size), NULL);
     if (status == TN_OK)
-        status = overlay_find_place(j, NULL, applied, &overlay->through);
+        status = overlay_find_place(j, hint, applied, &overlay->through);
     if (status == TN_OK)
         status =
             overlay_lay(store, &overlay->region, j, &overlay->through, through);

@@ -69,10 +69,12 @@ static tn_status get_journal(tn_store *store)
         free(path);
     }
     if (status == TN_OK && (j->header.generation == 0 ||
-                            journal_generation(j) != j->header.generation))
+                            journal_generation(j) != j->header.generation)) {
         status = journal_read_header(j, store->superblock.uuid);
-    else if (status == TN_OK)
+        store->durable->read_from = journal_start(j);
+    } else if (status == TN_OK) {
         status = file_size(&j->file, &j->size);
+    }
     if (status == TN_ENOENT)
         return error_set(TN_EJOURNAL,
                          "%s: the journal is missing or empty, and it may "
@@ -154,8 +156,11 @@ static tn_status get_overlay(tn_store *store, const struct pending *pending,
                                overlay->through.number != pending->through))
         overlay = overlay->next;
     if (overlay == NULL) {
-        status = overlay_make(&overlay, store, &d->reader, pending->applied,
-                              pending->through);
+        status = overlay_find_place(&d->reader, &d->read_from, pending->applied,
+                                    &d->read_from);
+        if (status == TN_OK)
+            status = overlay_make(&overlay, store, &d->reader, &d->read_from,
+                                  pending->applied, pending->through);
         if (status == TN_OK)
             status = region_protect(&overlay->region, 0, overlay->region.size,
                                     false);
