@@ -23,7 +23,8 @@ LIB_O    = $(patsubst %.c,$B/%.o,$(sort $(wildcard src/*/*.c)))
 TOOL_O   = $(patsubst %.c,$B/%.o,$(sort $(wildcard tools/*.c)))
 HELPER_O = $(patsubst %.c,$B/%.o,$(sort $(wildcard tests/lib/*.c)))
 UNIT     = $(patsubst %.c,$B/%,$(sort $(wildcard tests/unit/test_*.c)))
-CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse bits recipes)
+CRASH    = $(addprefix $B/tests/crash/,power living order kill bank refuse full \
+             bits recipes)
 SCENARIO = $(patsubst %.c,$B/%,$(sort $(wildcard tests/scenario/*.c)))
 FUZZ     = $(patsubst %.c,$B/%,$(sort $(wildcard fuzz/fuzz_*.c)))
 TENON_BENCH = $(patsubst %.c,$B/%,$(sort $(wildcard tests/bench/tenon*.c)))
@@ -64,7 +65,7 @@ crash: $(CRASH)			## power cuts, kills, refusals, flips at length; rules
 	$B/tests/crash/power --all --images 1000000
 	$B/tests/crash/kill --all --points 20000
 	$B/tests/crash/bank --kills 5000
-	$B/tests/crash/refuse --runs 20000
+	$B/tests/crash/refuse --all --runs 20000
 	$B/tests/crash/bits --all
 	tests/crash/rules.sh
 

@@ -159,6 +159,15 @@ static tn_status end_pile(tn_store *store)
     return status;
 }
 
+/* Generously, or if the disk is nearly full, by what is needed. */
+static tn_status extend_journal(struct journal *j, uint64_t needed)
+{
+    tn_status status =
+        journal_extend(j, needed > 2 * j->size ? needed : 2 * j->size);
+
+    return status == TN_ENOSPC ? journal_extend(j, needed) : status;
+}
+
 static tn_status secure_room(tn_store *store, size_t bytes, bool *rebuild)
 {
     struct durable *d = store->durable;
@@ -174,9 +183,7 @@ static tn_status secure_room(tn_store *store, size_t bytes, bool *rebuild)
     }
     if (status == TN_OK && apply_is_pending(store) &&
         j->end.off + bytes <= d->journal_limit)
-        return journal_extend(j, j->end.off + bytes > 2 * j->size
-                                     ? j->end.off + bytes
-                                     : 2 * j->size);
+        return extend_journal(j, j->end.off + bytes);
     if (status == TN_OK)
         status = commit_empty_journal(store);
     *rebuild = *rebuild || status == TN_OK;

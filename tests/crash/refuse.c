@@ -1,10 +1,11 @@
 /* refuse.c - the system says no to every call, once and from then on
  *
- *     refuse [--runs N] [--seed S] [--stop] [--only SEED:CALL]
+ *     refuse [--runs N] [--seed S] [--all] [--stop] [--only SEED:CALL[:WAY]]
  *
  * The steps of a workload (workload.c) are made by the handles of one process.
  * One file operation, or one allocation of memory, is refused with an errno
- * that it may fail with; or that one and all of its kind that come after.  The
+ * that it may fail with; or that one and all of its kind that come after.  With
+ * --all each call is refused in each of these ways, else some, in one.  The
  * others go on, then the faults end and everything is opened again:
  *
  *   - each call answers TN_OK or says what was refused, and none crashes,
@@ -24,10 +25,18 @@
 #include "ground.h"
 #include "workload.h"
 
-enum { STEPS = 40, RUN_LIMIT = 60, CALLS_A_SEED = 60, NEVER = -1 };
+enum {
+    STEPS = 40,
+    RUN_LIMIT = 60,
+    CALLS_A_SEED = 60,
+    WAYS = 8, /* once and from then on, with each errno */
+    NEVER = -1
+};
 
 static unsigned long wanted = 600, first_seed = 1, runs, refusals;
 static long only = NEVER;
+static int only_way = NEVER;
+static bool all;
 static char path[PATH_MAX + 16];
 static const char *directory;
 
@@ -131,21 +140,26 @@ static int count_descriptors(void)
 }
 
 /* Make the steps with call number call refused; returns how many there were. */
-static long run(unsigned long seed, long call)
+static long run(unsigned long seed, long call, int way)
 {
     uint64_t random = mix(seed * 100003 + (uint64_t)call);
+    uint64_t choice = way == NEVER ? random : (uint64_t)way;
     int before = count_descriptors();
 
     alarm(RUN_LIMIT);
     ground_clear(directory);
-    snprintf(work_replay, sizeof(work_replay), "refuse --only %lu:%ld", seed,
-             call);
+    if (way == NEVER)
+        snprintf(work_replay, sizeof(work_replay), "refuse --only %lu:%ld",
+                 seed, call);
+    else
+        snprintf(work_replay, sizeof(work_replay), "refuse --only %lu:%ld:%d",
+                 seed, call, way);
     work_begin(path, seed);
     memset(&plan, 0, sizeof(plan));
     plan.left = call;
     plan.kind = NEVER;
-    plan.persists = random % 2 == 0;
-    plan.which = random / 2;
+    plan.persists = choice % 2 == 0;
+    plan.which = choice / 2;
     fault_set_hook(refuse, NULL);
     work_faults = true;
     for (unsigned i = 0; i < STEPS; i++)
@@ -162,12 +176,13 @@ static long run(unsigned long seed, long call)
 
 static void run_seed(unsigned long seed)
 {
-    long calls = run(seed, LONG_MAX);
-    long step = calls < CALLS_A_SEED ? 1 : calls / CALLS_A_SEED;
+    long calls = run(seed, LONG_MAX, NEVER);
+    long step = all || calls < CALLS_A_SEED ? 1 : calls / CALLS_A_SEED;
 
     for (long call = (long)(mix(seed) % (uint64_t)step);
          call < calls && runs < wanted; call += step)
-        run(seed, call);
+        for (int way = all ? 0 : NEVER; way < (all ? WAYS : 0); way++)
+            run(seed, call, way);
 }
 
 static void parse(int argc, char **argv)
@@ -176,6 +191,7 @@ static void parse(int argc, char **argv)
         {"runs", required_argument, NULL, 'n'},
         {"seed", required_argument, NULL, 's'},
         {"only", required_argument, NULL, 'o'},
+        {"all", no_argument, NULL, 'a'},
         {"stop", no_argument, NULL, 'x'},
         {NULL, 0, NULL, 0}};
     int c;
@@ -185,9 +201,12 @@ static void parse(int argc, char **argv)
             wanted = strtoul(optarg, NULL, 10);
         else if (c == 's')
             first_seed = strtoul(optarg, NULL, 10);
+        else if (c == 'a')
+            all = true;
         else if (c == 'x')
             work_stop = true;
-        else if (c != 'o' || sscanf(optarg, "%lu:%ld", &first_seed, &only) != 2)
+        else if (c != 'o' || sscanf(optarg, "%lu:%ld:%d", &first_seed, &only,
+                                    &only_way) < 2)
             exit(2);
 }
 
@@ -198,12 +217,13 @@ int main(int argc, char **argv)
     directory = ground_directory("refuse");
     snprintf(path, sizeof(path), "%s/store", directory);
     if (only != NEVER)
-        run(first_seed, only);
+        run(first_seed, only, only_way);
     else
         for (unsigned long seed = first_seed; runs < wanted; seed++)
             run_seed(seed);
     printf("refuse: %lu runs, %lu refusals, %zu failures; again: refuse --runs "
-           "%lu --seed %lu\n",
-           runs, refusals, work->failures, wanted, first_seed);
+           "%lu --seed %lu%s\n",
+           runs, refusals, work->failures, wanted, first_seed,
+           all ? " --all" : "");
     return work->failures != 0;
 }
