@@ -287,8 +287,7 @@ static tn_status check_length(const tn_store *store)
     uint64_t wanted = store->durable->journal.end.file_size, size;
     tn_status status = file_size(&store->file, &size);
 
-    if (status != TN_OK || size >= wanted || !RULE(GROWSYNC) ||
-        !RULE(GROWCOMMIT))
+    if (status != TN_OK || size >= wanted)
         return status;
     return error_set(TN_ESIZE,
                      "%s: the store has %" PRIu64 " bytes, and its last commit "

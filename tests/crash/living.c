@@ -669,7 +669,8 @@ static void a_dead_parents_locks_go_with_it(void)
 /* --- Threads -------------------------------------------------------------- */
 
 static tn_store *shared_handle;
-static int failed_sync; /* of the journal; how many are still to come */
+static bool has_returned; /* the other thread's commit */
+static int failed_sync;   /* of the journal; how many are still to come */
 
 static unsigned look(const unsigned *count)
 {
@@ -691,7 +692,8 @@ static int fail_late(void *unused, const struct fault_event *event)
     if (event->op != FAULT_SYNC || event->inode != d->journal.file.inode ||
         failed_sync-- != 0)
         return 0;
-    while (look(&d->sync_waiters) == 0)
+    while (look(&d->sync_waiters) == 0 &&
+           !__atomic_load_n(&has_returned, __ATOMIC_ACQUIRE))
         usleep(100);
     return EIO;
 }
@@ -699,6 +701,7 @@ static int fail_late(void *unused, const struct fault_event *event)
 static void *commit_behind(void *status)
 {
     *(tn_status *)status = ground_commit(shared_handle, 1, 2);
+    __atomic_store_n(&has_returned, true, __ATOMIC_RELEASE);
     return NULL;
 }
 
