@@ -49,7 +49,7 @@ for TENON_TRACKER in "$@"; do
     run "$B/tests/crash/kill" --points 60
     run "$B/tests/crash/bank" --kills 100
     run "$B/tests/crash/refuse" --runs 150
-    for name in durable commit transaction read durable_journal; do
+    for name in durable commit transaction turn hints read durable_journal; do
         run "$B/tests/unit/test_$name"
     done
     for source in tests/scenario/durable_*.c; do
