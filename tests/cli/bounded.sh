@@ -1,5 +1,8 @@
 # Snapshots in little memory and without room on the disk.
 
+(ulimit -d 65536; "$TENON" --version) >/dev/null 2>&1 ||
+    skip 'limits on memory do not go with this build'
+
 snapshot_in()
 {
     (

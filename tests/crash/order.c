@@ -13,7 +13,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "os/region.h"
@@ -247,9 +249,22 @@ static void holes_are_made_when_the_journal_is_empty(void)
     OK(tn_store_close(a));
 }
 
+/* A hole in memory that only looks like a file is filled by who reads it, and
+ * comparing reads all. */
+static bool finding_changes_fills_holes(tn_store *store)
+{
+    tn_store_info info;
+    struct statfs fs;
+
+    OK(tn_store_describe(store, &info));
+    CLAIM(statfs("store", &fs) == 0);
+    return info.tracker == TN_TRACKER_COMPARE && fs.f_type == TMPFS_MAGIC;
+}
+
 static void a_hole_is_filled_before_the_record(void)
 {
     tn_store *a, *b;
+    bool filled;
 
     ground_make();
     a = ground_open();
@@ -259,8 +274,9 @@ static void a_hole_is_filled_before_the_record(void)
         OK(tn_trim(i == 1 ? b : a, NULL));
         ground_note();
         store_and_free(a);
-        CLAIM(ground_order("Sa Ss Jw Js"));
-        CLAIM(ground_count("Sa") == 1);
+        filled = i != 0 && finding_changes_fills_holes(a);
+        CLAIM(filled || ground_order("Sa Ss Jw Js"));
+        CLAIM(filled || ground_count("Sa") == 1);
     }
     OK(tn_store_close(a));
     OK(tn_store_close(b));
