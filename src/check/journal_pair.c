@@ -148,12 +148,17 @@ static void check_marks(const struct journal *j, const struct half *half,
                    "the store is in use with generation %" PRIu64
                    " of the journal, whose newest is %" PRIu64,
                    m->generation, j->header.generation);
-    else if (m->synced < j->header.base_number || m->synced > j->end.number)
-        report_add(report, "O8", j->end.off, NULL,
-                   "commit %" PRIu64
-                   " is said to be on disk, and the journal goes from %" PRIu64
-                   " to %" PRIu64,
-                   m->synced, j->header.base_number, j->end.number);
+    else if (m->synced > j->end.number)
+        report_add(report, "J3", j->end.off, NULL,
+                   "commit %" PRIu64 " had been on disk, and the journal ends "
+                   "with commit %" PRIu64,
+                   m->synced, j->end.number);
+    else if (m->synced < j->header.base_number)
+        report_add(
+            report, "O8", STORE_MARKS_OFF, NULL,
+            "commit %" PRIu64
+            " is said to be the last, and the journal goes on from %" PRIu64,
+            m->synced, j->header.base_number);
     if (m->applied > half->sb.commit_number)
         report_add(report, "O8", STORE_MARKS_OFF, NULL,
                    "the file is said to hold commit %" PRIu64
