@@ -55,6 +55,7 @@ struct disk {
     struct name_record names[NAMES];
     size_t name_count;
     char (*bytes)[SECTOR]; /* all values of sectors; [0] is zeros */
+    uint64_t *digests;     /* of each */
     size_t bytes_count, bytes_capacity;
     disk_step_fn *step;
     void *step_arg;
@@ -169,11 +170,14 @@ static uint64_t keep_bytes(const char *bytes)
         disk.bytes_capacity =
             disk.bytes_capacity == 0 ? 4096 : 2 * disk.bytes_capacity;
         disk.bytes = realloc(disk.bytes, disk.bytes_capacity * SECTOR);
-        assert(disk.bytes != NULL);
+        disk.digests = realloc(disk.digests,
+                               disk.bytes_capacity * sizeof(disk.digests[0]));
+        assert(disk.bytes != NULL && disk.digests != NULL);
         if (disk.bytes_count == 0)
             memset(disk.bytes[disk.bytes_count++], 0, SECTOR);
     }
     memcpy(disk.bytes[disk.bytes_count], bytes, SECTOR);
+    disk.digests[disk.bytes_count] = digest64(bytes, SECTOR);
     return disk.bytes_count++;
 }
 
@@ -423,50 +427,107 @@ size_t disk_choices(void)
     return choices;
 }
 
-static void write_sector(int fd, uint64_t number, uint64_t value, uint64_t size)
-{
-    uint64_t offset = number * SECTOR;
-    size_t n = size - offset < SECTOR ? (size_t)(size - offset) : SECTOR;
-    ssize_t put = pwrite(fd, disk.bytes[value], n, (off_t)offset);
+/* What the last choice was: files, each a part of the sectors. */
+struct chosen_sector {
+    uint64_t number, value;
+};
 
-    assert(put == (ssize_t)n);
+struct chosen_file {
+    size_t name;
+    uint64_t size;
+    size_t first, count;
+};
+
+static struct {
+    struct chosen_file files[NAMES];
+    size_t file_count;
+    struct chosen_sector *sectors;
+    size_t sector_count, capacity;
+} chosen;
+
+static void choose_sector(uint64_t number, uint64_t value)
+{
+    if (chosen.sector_count == chosen.capacity) {
+        chosen.capacity = chosen.capacity == 0 ? 1024 : 2 * chosen.capacity;
+        chosen.sectors = realloc(chosen.sectors,
+                                 chosen.capacity * sizeof(chosen.sectors[0]));
+        assert(chosen.sectors != NULL);
+    }
+    chosen.sectors[chosen.sector_count++] =
+        (struct chosen_sector){number, value};
 }
 
-static uint64_t cut_file(const char *path, const struct file_record *f,
-                         disk_choose_fn *choose, void *arg)
+static uint64_t choose_file(size_t name, const struct file_record *f,
+                            disk_choose_fn *choose, void *arg)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    uint64_t size = values_choose(&f->size, choose, arg), hash = size;
-    int failed;
+    struct chosen_file *file = &chosen.files[chosen.file_count++];
+    uint64_t hash;
 
-    assert(fd >= 0);
-    failed = ftruncate(fd, (off_t)size);
-    assert(failed == 0);
+    file->name = name;
+    file->size = hash = values_choose(&f->size, choose, arg);
+    file->first = chosen.sector_count;
     for (size_t i = 0; i < f->sector_count; i++) {
         uint64_t value = values_choose(&f->sectors[i], choose, arg);
 
-        if (value == 0 || i * SECTOR >= size)
+        if (value == 0 || i * SECTOR >= file->size)
             continue;
-        write_sector(fd, i, value, size);
-        hash = (hash ^ digest64(disk.bytes[value], SECTOR) ^ i) *
-               UINT64_C(0x9e3779b97f4a7c15);
+        choose_sector(i, value);
+        hash = (hash ^ disk.digests[value] ^ i) * UINT64_C(0x9e3779b97f4a7c15);
     }
-    close(fd);
+    file->count = chosen.sector_count - file->first;
     return hash;
 }
 
-uint64_t disk_cut(const char *path, disk_choose_fn *choose, void *arg)
+uint64_t disk_choose(disk_choose_fn *choose, void *arg)
 {
-    char target[PATH_MAX + NAME_MAX + 2];
     uint64_t hash = 0;
 
+    chosen.file_count = chosen.sector_count = 0;
     for (size_t i = 0; i < disk.name_count; i++) {
         uint64_t inode = values_choose(&disk.names[i].inode, choose, arg);
 
-        if (inode == 0)
-            continue;
-        snprintf(target, sizeof(target), "%s/%s", path, disk.names[i].name);
-        hash = hash * 31 + cut_file(target, find_file(inode), choose, arg) + i;
+        if (inode != 0)
+            hash =
+                hash * 31 + choose_file(i, find_file(inode), choose, arg) + i;
     }
     return hash;
+}
+
+/* Sectors that follow each other go out with one write. */
+static void write_sectors(int fd, const struct chosen_file *file)
+{
+    static char bytes[256 * SECTOR];
+    const struct chosen_sector *s = chosen.sectors + file->first;
+    size_t n;
+
+    for (size_t i = 0; i < file->count; i += n) {
+        uint64_t offset = s[i].number * SECTOR, left = file->size - offset;
+        size_t length;
+
+        for (n = 0; n < 256 && i + n < file->count &&
+                    s[i + n].number == s[i].number + n;
+             n++)
+            memcpy(bytes + n * SECTOR, disk.bytes[s[i + n].value], SECTOR);
+        length = n * SECTOR < left ? n * SECTOR : (size_t)left;
+        if (pwrite(fd, bytes, length, (off_t)offset) != (ssize_t)length)
+            abort();
+    }
+}
+
+void disk_write(const char *path)
+{
+    char target[PATH_MAX + NAME_MAX + 2];
+
+    for (size_t i = 0; i < chosen.file_count; i++) {
+        const struct chosen_file *file = &chosen.files[i];
+        int fd;
+
+        snprintf(target, sizeof(target), "%s/%s", path,
+                 disk.names[file->name].name);
+        fd = open(target, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        if (fd < 0 || ftruncate(fd, (off_t)file->size) != 0)
+            abort();
+        write_sectors(fd, file);
+        close(fd);
+    }
 }

@@ -47,10 +47,13 @@ void disk_on_during(disk_during_fn *during, void *arg);
 /* How many sectors, sizes and names are open now: how many bits decide. */
 size_t disk_choices(void);
 
-/* Write into the directory at path, which is empty, one disk that a cut now may
- * leave.  choose(arg, n) picks one of n values of each thing that is open; the
- * last one is what the page cache shows.  Returns a hash of what it wrote. */
+/* Choose one of the disks that a cut now may leave, and hash it.
+ * choose(arg, n) picks one of n values of each thing that is open; the last one
+ * is what the page cache shows. */
 typedef size_t disk_choose_fn(void *arg, size_t n);
-uint64_t disk_cut(const char *path, disk_choose_fn *choose, void *arg);
+uint64_t disk_choose(disk_choose_fn *choose, void *arg);
+
+/* Write into the directory at path, which is empty, the disk chosen last. */
+void disk_write(const char *path);
 
 #endif

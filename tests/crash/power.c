@@ -304,39 +304,62 @@ static bool count_up(struct odometer *o)
     return false;
 }
 
-/* A set of the hashes of the disks that were made, to count different ones. */
-static bool is_new(uint64_t hash)
+/* A set of hashes. */
+struct set {
+    uint64_t *table;
+    size_t size, count;
+};
+
+static bool add_hash(struct set *set, uint64_t hash)
 {
-    static uint64_t *table;
-    static size_t size = (size_t)1 << 22;
     size_t i;
 
-    if (table == NULL)
-        table = calloc(size, sizeof(*table));
-    if (table == NULL)
-        abort();
-    for (i = hash % size; table[i] != 0 && table[i] != hash;)
-        i = (i + 1) % size;
-    if (table[i] == hash)
+    hash |= 1; /* 0 is free */
+    if (4 * set->count >= 3 * set->size) {
+        struct set larger = {.size = set->size == 0 ? 65536 : 2 * set->size};
+
+        larger.table = calloc(larger.size, sizeof(larger.table[0]));
+        if (larger.table == NULL)
+            abort();
+        for (i = 0; i < set->size; i++)
+            if (set->table[i] != 0)
+                add_hash(&larger, set->table[i]);
+        free(set->table);
+        *set = larger;
+    }
+    for (i = hash % set->size; set->table[i] != 0 && set->table[i] != hash;)
+        i = (i + 1) % set->size;
+    if (set->table[i] == hash)
         return false;
-    table[i] = hash;
+    set->table[i] = hash;
+    set->count++;
     return true;
+}
+
+/* The same disk is judged again where a later commit must be on it. */
+static bool is_judged(uint64_t hash)
+{
+    static struct set judged;
+
+    return !add_hash(&judged, hash ^ candidates[candidate_floor] *
+                                         UINT64_C(0x9e3779b97f4a7c15));
 }
 
 static void try_one(size_t depth, disk_choose_fn *choose, void *arg)
 {
+    static struct set seen;
     char directory[PATH_MAX], path[PATH_MAX + 16];
     struct stat st;
-    uint64_t hash;
+    uint64_t hash = disk_choose(choose, arg);
 
+    images++;
+    if (is_judged(hash))
+        return;
+    distinct += add_hash(&seen, hash);
     directory_at(directory, depth);
     clear_directory(directory);
     snprintf(path, sizeof(path), "%s/store", directory);
-    hash = disk_cut(directory, choose, arg);
-    images++;
-    if (!is_new(hash | 1) && depth == 0)
-        return;
-    distinct++;
+    disk_write(directory);
     disk_push();
     if (stat(path, &st) == 0) {
         spoil_marks(path);
