@@ -85,15 +85,63 @@ static tn_status rl_wait(tn_store *store, int patience_ms)
 
 /* --- A2 ------------------------------------------------------------------- */
 
-/* Take the next piece of F from a record's runs; rest is what is left of the
- * run taken last, in pieces no larger than there are zeros. */
-static bool next_piece(const struct journal *j, size_t *at,
-                       struct file_piece *rest, struct file_piece *out)
+/* The last runs of the last record: its superblock and the sum of that, which
+ * each record before has in the same places. */
+struct finals {
+    struct file_piece runs[2];
+};
+
+static struct finals finals_of(const struct journal *j)
+{
+    struct finals finals = {0};
+    struct file_piece run;
+    size_t at = 0;
+
+    if (!journal_holds(j, j->end.number))
+        return finals; /* it would have to be read: not worth it */
+    while (journal_next_run(j, &at, &run.offset, &run.bytes, &run.size)) {
+        finals.runs[0] = finals.runs[1];
+        finals.runs[1] = run;
+    }
+    return finals;
+}
+
+/* Will all of this run be written once more? */
+static bool is_overruled(const struct finals *finals,
+                         const struct file_piece *run)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (run->offset == finals->runs[i].offset &&
+            run->size == finals->runs[i].size)
+            return true;
+    return false;
+}
+
+/* A record's runs, piece by piece. */
+struct pieces {
+    const struct journal *j;
+    size_t at;
+    struct file_piece rest;      /* of the run taken last */
+    const struct finals *finals; /* NULL: of this record itself */
+};
+
+static bool next_run(struct pieces *from, struct file_piece *run)
+{
+    do
+        if (!journal_next_run(from->j, &from->at, &run->offset, &run->bytes,
+                              &run->size))
+            return false;
+    while (from->finals != NULL && is_overruled(from->finals, run));
+    return true;
+}
+
+/* Take the next piece, none larger than there are zeros. */
+static bool next_piece(struct pieces *from, struct file_piece *out)
 {
     static char zeros[64 * 1024]; /* never written to */
+    struct file_piece *rest = &from->rest;
 
-    if (rest->size == 0 &&
-        !journal_next_run(j, at, &rest->offset, &rest->bytes, &rest->size))
+    if (rest->size == 0 && !next_run(from, rest))
         return false;
     *out = *rest;
     if (rest->bytes == NULL) {
@@ -106,15 +154,18 @@ static bool next_piece(const struct journal *j, size_t *at,
     return true;
 }
 
-static tn_status write_runs(tn_store *store, const struct journal *j)
+/* finals NULL: all of them. */
+static tn_status write_runs(tn_store *store, const struct journal *j,
+                            const struct finals *finals)
 {
-    struct file_piece pieces[PIECES], rest = {0};
-    size_t at = 0, n = 0;
+    struct file_piece pieces[PIECES];
+    struct pieces from = {.j = j, .finals = finals};
+    size_t n = 0;
     bool more = true;
     tn_status status = TN_OK;
 
     while (status == TN_OK && more) {
-        more = next_piece(j, &at, &rest, &pieces[n]);
+        more = next_piece(&from, &pieces[n]);
         n += more;
         if (n == PIECES || (!more && n > 0)) {
             status = file_write_pieces(&store->file, pieces, n);
@@ -143,18 +194,20 @@ static tn_status write_pending(tn_store *store, uint64_t applied)
 {
     struct durable *d = store->durable;
     struct journal *j = &d->journal;
+    struct finals finals = finals_of(j);
     struct journal_place place;
     tn_status status;
 
     if (applied + 1 == j->end.number && journal_holds(j, j->end.number))
-        return write_runs(store, j);
+        return write_runs(store, j, NULL);
     status = overlay_find_place(j, &d->settled, applied, &place);
     while (status == TN_OK && place.number < j->end.number) {
         status = journal_read(j, &place);
         if (status == TN_OK)
             status = require_length(store, j);
         if (status == TN_OK)
-            status = write_runs(store, j);
+            status = write_runs(store, j,
+                                place.number < j->end.number ? &finals : NULL);
     }
     return status;
 }

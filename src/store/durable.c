@@ -40,18 +40,12 @@ enum { DEFAULT_PATIENCE_MS = 10000, PAGE = 4096 };
 tn_status durable_make_handle(tn_store *store, const tn_options *options)
 {
     struct durable *d = calloc(1, sizeof(*d));
-    pthread_condattr_t attributes;
 
     if (d == NULL)
         return error_set(TN_ENOMEM, "%s: no memory for a handle", store->path);
     pthread_mutex_init(&d->turn_lock, NULL);
     pthread_mutex_init(&d->gate_lock, NULL);
     pthread_mutex_init(&d->read_lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->turn_free, &attributes);
-    pthread_cond_init(&d->sync_done, &attributes);
-    pthread_condattr_destroy(&attributes);
     d->journal = d->reader = (struct journal)JOURNAL_CLOSED;
     d->journal_limit = DEFAULT_JOURNAL_LIMIT;
     d->patience_ms = options != NULL && options->lock_timeout_ms > 0
@@ -73,8 +67,6 @@ static void destroy_locks(tn_store *store)
 
     if (store->opener != process_generation())
         return;
-    pthread_cond_destroy(&d->turn_free);
-    pthread_cond_destroy(&d->sync_done);
     pthread_mutex_destroy(&d->turn_lock);
     pthread_mutex_destroy(&d->gate_lock);
     pthread_mutex_destroy(&d->read_lock);

@@ -45,15 +45,20 @@ struct holes {
     bool possible;       /* else there is none */
 };
 
+/* Threads that wait, in order of coming: turn.c. */
+struct waiter_queue {
+    struct waiter *first;
+    unsigned count;
+};
+
 struct durable {
     /* L1: who may write, among the threads of this handle; in front of WL.
      * has_wl and kept_wl are the turn's owner's, or nobody has the turn. */
     pthread_mutex_t turn_lock;
-    pthread_cond_t turn_free, sync_done;
+    struct waiter_queue turn_queue, sync_queue;
     bool turn_taken, syncing;
     bool has_wl, kept_wl; /* it had been kept when the turn was taken */
     pthread_t turn_owner;
-    unsigned turn_waiters, sync_waiters; /* threads */
     unsigned promises;          /* threads that wait for the disk only */
     uint64_t written, promised; /* last record written; and waited for */
 

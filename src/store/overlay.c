@@ -79,6 +79,15 @@ static tn_status lay_runs(const struct region *target, uint64_t file_size,
     return TN_OK;
 }
 
+/* Read the next record, unless it is the last one and is there still. */
+static tn_status take_record(struct journal *j, struct journal_place *place)
+{
+    if (place->number + 1 != j->end.number || !journal_holds(j, j->end.number))
+        return journal_read(j, place);
+    *place = j->end;
+    return TN_OK;
+}
+
 tn_status overlay_lay(const tn_store *store, const struct region *target,
                       struct journal *j, struct journal_place *place,
                       uint64_t through)
@@ -87,7 +96,7 @@ tn_status overlay_lay(const tn_store *store, const struct region *target,
     tn_status status = file_size(&store->file, &size);
 
     while (status == TN_OK && place->number < through) {
-        status = journal_read(j, place);
+        status = take_record(j, place);
         if (status == TN_OK)
             status = lay_runs(target, size, j);
     }

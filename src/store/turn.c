@@ -25,50 +25,103 @@
  *       readers held the file.  After PILE commits the turn is kept through a
  *       sync, so that the file can catch up and others can write.
  *
- * A handle with one thread never gives the turn on early.
+ * A handle with one thread never gives the turn on early.  Threads get the turn
+ * in order of coming; it is handed over, so that nobody is woken for nothing.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "base/error.h"
 #include "base/rule.h"
+#include "os/park.h"
 #include "store/durable.h"
 
-#include <errno.h>
+/* --- Waiting -------------------------------------------------------------- */
+
+/* A thread that waits, on its own stack. */
+struct waiter {
+    pthread_t thread;
+    uint64_t number; /* of the record that is to be on disk */
+    uint32_t woken;
+    struct waiter *next;
+};
+
+static void take_out(struct waiter_queue *queue, struct waiter **place)
+{
+    *place = (*place)->next;
+    queue->count--;
+}
+
+/* Until another thread has taken it out of the queue and woken it, which is in
+ * order of coming.  False: the time was over before.  With turn_lock held
+ * before and after. */
+static bool wait_in(struct durable *d, struct waiter_queue *queue,
+                    struct waiter *me, const struct timespec *until)
+{
+    struct waiter **place = &queue->first;
+    bool woken;
+
+    me->thread = pthread_self();
+    while (*place != NULL)
+        place = &(*place)->next;
+    *place = me;
+    queue->count++;
+    pthread_mutex_unlock(&d->turn_lock);
+    woken = park(&me->woken, until);
+    pthread_mutex_lock(&d->turn_lock);
+    if (woken)
+        return true;
+    for (place = &queue->first; *place != NULL; place = &(*place)->next)
+        if (*place == me) {
+            take_out(queue, place);
+            return false;
+        }
+    return park(&me->woken, NULL); /* it is about to be woken */
+}
+
+/* All of a list that was taken out, without turn_lock, which they want. */
+static void wake(struct waiter *waiter)
+{
+    while (waiter != NULL) {
+        struct waiter *next = waiter->next;
+
+        park_end(&waiter->woken); /* it may be gone now */
+        waiter = next;
+    }
+}
 
 /* --- The turn ------------------------------------------------------------- */
-
-/* Once; with turn_lock held. */
-static tn_status wait_once(struct durable *d, const struct timespec *until)
-{
-    int number;
-
-    d->turn_waiters++;
-    number = until == NULL
-                 ? pthread_cond_wait(&d->turn_free, &d->turn_lock)
-                 : pthread_cond_timedwait(&d->turn_free, &d->turn_lock, until);
-    d->turn_waiters--;
-    return number == ETIMEDOUT && d->turn_taken
-               ? error_set(TN_ETIMEDOUT, "another thread is writing")
-               : TN_OK;
-}
 
 static tn_status wait_for_turn(struct durable *d, bool wait,
                                const struct timespec *until)
 {
-    tn_status status = TN_OK;
+    struct waiter me = {0};
 
-    while (status == TN_OK && d->turn_taken) {
-        if (pthread_equal(d->turn_owner, pthread_self()))
-            return error_set(TN_EDEADLK, "this thread has a transaction open");
-        if (!wait)
-            return error_set(TN_EBUSY, "another thread is writing");
-        status = wait_once(d, until);
-    }
-    if (status != TN_OK)
-        return status;
+    if (d->turn_taken && pthread_equal(d->turn_owner, pthread_self()))
+        return error_set(TN_EDEADLK, "this thread has a transaction open");
+    if (d->turn_taken && !wait)
+        return error_set(TN_EBUSY, "another thread is writing");
+    if (d->turn_taken)
+        return wait_in(d, &d->turn_queue, &me, until)
+                   ? TN_OK
+                   : error_set(TN_ETIMEDOUT, "another thread is writing");
     d->turn_taken = true;
     d->turn_owner = pthread_self();
     return TN_OK;
+}
+
+/* The turn is the first one's who waits, or free; with turn_lock held.  Returns
+ * whom to wake. */
+static struct waiter *pass_on(struct durable *d)
+{
+    struct waiter *first = d->turn_queue.first;
+
+    d->turn_taken = first != NULL;
+    if (first == NULL)
+        return NULL;
+    take_out(&d->turn_queue, &d->turn_queue.first);
+    d->turn_owner = first->thread;
+    first->next = NULL;
+    return first;
 }
 
 /* Is any record not on disk that a thread waits for? */
@@ -115,12 +168,13 @@ tn_status turn_take(tn_store *store, bool wait, const struct timespec *until)
 void turn_give(tn_store *store)
 {
     struct durable *d = store->durable;
+    struct waiter *next;
 
     pthread_mutex_lock(&d->turn_lock);
-    d->turn_taken = false;
     leave(store);
-    pthread_cond_signal(&d->turn_free);
+    next = pass_on(d);
     pthread_mutex_unlock(&d->turn_lock);
+    wake(next);
 }
 
 bool turn_is_wanted(tn_store *store)
@@ -129,7 +183,7 @@ bool turn_is_wanted(tn_store *store)
     bool wanted;
 
     pthread_mutex_lock(&d->turn_lock);
-    wanted = d->turn_waiters > 0;
+    wanted = d->turn_queue.count > 0;
     pthread_mutex_unlock(&d->turn_lock);
     return wanted;
 }
@@ -147,15 +201,41 @@ bool turn_has_promises(tn_store *store)
 
 /* --- Syncing -------------------------------------------------------------- */
 
-/* Sync for everybody (G2, G3); turn_lock is held, but not meanwhile. */
-static tn_status sync_once(tn_store *store)
+/* Out of the queue: those whose records are on disk, or all if they will never
+ * be; and the first of the others, to sync next. */
+static struct waiter *take_synced(struct durable *d)
+{
+    uint64_t synced = mark_load(&d->marks->synced);
+    struct waiter **place = &d->sync_queue.first, *taken = NULL, *waiter;
+    bool has_next = false;
+
+    while ((waiter = *place) != NULL) {
+        bool over = waiter->number <= synced || is_poisoned(d);
+
+        if (over || !has_next) {
+            has_next = has_next || !over;
+            take_out(&d->sync_queue, place);
+            waiter->next = taken;
+            taken = waiter;
+        } else {
+            place = &waiter->next;
+        }
+    }
+    return taken;
+}
+
+/* Sync for everybody (G2, G3); turn_lock is held, but not meanwhile.  Only then
+ * is next woken: what it writes is not covered. */
+static tn_status sync_once(tn_store *store, struct waiter *next)
 {
     struct durable *d = store->durable;
     uint64_t covered = d->written;
+    struct waiter *synced;
     tn_status status;
 
     d->syncing = true;
     pthread_mutex_unlock(&d->turn_lock);
+    wake(next);
     status = journal_sync(&d->journal); /* C7 */
     pthread_mutex_lock(&d->turn_lock);
     d->syncing = false;
@@ -165,27 +245,37 @@ static tn_status sync_once(tn_store *store)
         status = apply_poison(store, false, status);
     else if (status == TN_OK && covered > mark_load(&d->marks->synced))
         mark_store(&d->marks->synced, covered); /* C8 */
-    pthread_cond_broadcast(&d->sync_done);
+    synced = take_synced(d);
+    pthread_mutex_unlock(&d->turn_lock);
+    wake(synced);
+    pthread_mutex_lock(&d->turn_lock);
     return status;
 }
 
-/* With turn_lock held. */
-static tn_status sync_through(tn_store *store, uint64_t number)
+/* With turn_lock held; next is woken on the way. */
+static tn_status sync_through(tn_store *store, uint64_t number,
+                              struct waiter *next)
 {
     struct durable *d = store->durable;
     tn_status status = TN_OK;
 
+    if (!d->syncing && !is_poisoned(d)) {
+        status = sync_once(store, next);
+    } else {
+        pthread_mutex_unlock(&d->turn_lock);
+        wake(next);
+        pthread_mutex_lock(&d->turn_lock);
+    }
     while (status == TN_OK && mark_load(&d->marks->synced) < number) {
-        if (d->syncing) {
-            d->sync_waiters++;
-            pthread_cond_wait(&d->sync_done, &d->turn_lock);
-            d->sync_waiters--;
-        } else if (is_poisoned(d)) {
+        struct waiter me = {.number = number};
+
+        if (d->syncing)
+            wait_in(d, &d->sync_queue, &me, NULL);
+        else if (is_poisoned(d))
             status = error_set(TN_EIO, "%s: a sync of the journal failed",
                                store->path);
-        } else {
-            status = sync_once(store);
-        }
+        else
+            status = sync_once(store, NULL);
     }
     return status;
 }
@@ -197,7 +287,9 @@ tn_status turn_sync(tn_store *store)
 
     pthread_mutex_lock(&d->turn_lock);
     d->written = d->journal.end.number;
-    status = sync_through(store, d->written);
+    status = mark_load(&d->marks->synced) < d->written
+                 ? sync_through(store, d->written, NULL)
+                 : TN_OK;
     pthread_mutex_unlock(&d->turn_lock);
     if (status == TN_OK)
         d->own_tail = false;
@@ -213,11 +305,9 @@ tn_status turn_give_and_sync(tn_store *store, bool *again)
     pthread_mutex_lock(&d->turn_lock);
     d->written = d->promised = number;
     d->promises++;
-    d->turn_taken = false;
-    pthread_cond_signal(&d->turn_free);
-    status = sync_through(store, number);
+    status = sync_through(store, number, pass_on(d));
     d->promises--;
-    *again = !d->turn_taken && d->turn_waiters == 0;
+    *again = !d->turn_taken && d->promises == 0;
     if (*again) {
         d->turn_taken = true;
         d->turn_owner = pthread_self();

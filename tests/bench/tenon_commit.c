@@ -90,8 +90,9 @@ static tn_segment *begin_reading(void)
 
 static void end_reading(void)
 {
-    if (reading != NULL)
-        succeed(tn_rollback(store));
+    if (reading == NULL)
+        return;
+    succeed(tn_rollback(store));
     reading = NULL;
 }
 

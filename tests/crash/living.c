@@ -692,7 +692,7 @@ static int fail_late(void *unused, const struct fault_event *event)
     if (event->op != FAULT_SYNC || event->inode != d->journal.file.inode ||
         failed_sync-- != 0)
         return 0;
-    while (look(&d->sync_waiters) == 0 &&
+    while (look(&d->sync_queue.count) == 0 &&
            !__atomic_load_n(&has_returned, __ATOMIC_ACQUIRE))
         usleep(100);
     return EIO;
@@ -716,7 +716,7 @@ static void a_failed_sync_fails_what_was_written_behind_it(void)
     OK(ground_commit(a, 0, 1));
     OK(tn_begin(a, &w));
     CLAIM(pthread_create(&thread, NULL, commit_behind, &behind) == 0);
-    while (look(&a->durable->turn_waiters) == 0)
+    while (look(&a->durable->turn_queue.count) == 0)
         usleep(100);
     ground_set(w, 0, 2);
     fault_set_hook(fail_late, NULL);

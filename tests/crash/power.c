@@ -438,7 +438,7 @@ static void during(void *arg, const char *what, const char *path)
     pair.parked = true;
     pair.number = d->promised;
     __atomic_store_n(&pair.may_go, true, __ATOMIC_RELEASE);
-    while (look(d, &d->sync_waiters) == 0 &&
+    while (look(d, &d->sync_queue.count) == 0 &&
            !__atomic_load_n(&pair.done, __ATOMIC_ACQUIRE))
         usleep(20);
 }
@@ -655,7 +655,7 @@ static void write_pair(int i, const char *path)
     pair.flags = below(4) == 0 ? TN_NO_SYNC : 0;
     if (pthread_create(&pair.thread, NULL, write_second, NULL) != 0)
         abort();
-    while (look(d, &d->turn_waiters) == 0)
+    while (look(d, &d->turn_queue.count) == 0)
         usleep(20);
     pair.on = true;
     disk_on_during(during, NULL);

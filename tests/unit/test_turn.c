@@ -130,7 +130,7 @@ static int hold(void *unused, const struct fault_event *event)
         return 0;
     if (!hooked.held) {
         hooked.held = true;
-        while (look(&d->sync_waiters) == 0 && look(&second.done) == 0)
+        while (look(&d->sync_queue.count) == 0 && look(&second.done) == 0)
             usleep(100);
     }
     if (hooked.syncs == 1)
@@ -147,7 +147,7 @@ static tn_status commit_both(void)
     OK(tn_begin(store, &w));
     cr_assert(
         eq(int, pthread_create(&second.thread, NULL, begin_second, NULL), 0));
-    await(&d->turn_waiters, 1);
+    await(&d->turn_queue.count, 1);
     numbers_of(w)[0] = 7;
     fault_set_hook(hold, NULL);
     status = tn_commit(store);
