@@ -777,19 +777,34 @@ tn_status file_truncate(struct file *f, uint64_t size)
     return TN_OK;
 }
 
+/* fallocate() for bytes that the file has; the number of an error. */
+static int reallocate(struct file *f, enum fault_op op, int how,
+                      uint64_t offset, uint64_t size)
+{
+    int number = size == 0 ? 0 : ask(op, f, offset, size, NULL);
+
+    if (size == 0 || number != 0)
+        return number;
+    return NUMBER(fallocate(f->fd, how | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                            (off_t)size));
+}
+
 tn_status file_punch(struct file *f, uint64_t offset, uint64_t size)
 {
-    int number;
+    int number = reallocate(f, FAULT_PUNCH, FALLOC_FL_PUNCH_HOLE, offset, size);
 
-    if (size == 0)
-        return TN_OK;
-    number = ask(FAULT_PUNCH, f, offset, size, NULL);
-    if (number == 0)
-        number =
-            NUMBER(fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                             (off_t)offset, (off_t)size));
     if (number != 0)
         return error_from_errno(number, "%s: cannot punch a hole at %" PRIu64,
+                                f->path, offset);
+    return TN_OK;
+}
+
+tn_status file_zero(struct file *f, uint64_t offset, uint64_t size)
+{
+    int number = reallocate(f, FAULT_ZERO, FALLOC_FL_ZERO_RANGE, offset, size);
+
+    if (number != 0)
+        return error_from_errno(number, "%s: cannot zero bytes at %" PRIu64,
                                 f->path, offset);
     return TN_OK;
 }

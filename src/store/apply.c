@@ -117,62 +117,69 @@ static bool is_overruled(const struct finals *finals,
     return false;
 }
 
-/* A record's runs, piece by piece. */
-struct pieces {
-    const struct journal *j;
-    size_t at;
-    struct file_piece rest;      /* of the run taken last */
-    const struct finals *finals; /* NULL: of this record itself */
+/* Pieces of F on their way there, in this order. */
+struct writing {
+    struct file *file;
+    struct file_piece pieces[PIECES];
+    size_t count;
 };
 
-static bool next_run(struct pieces *from, struct file_piece *run)
+static tn_status flush(struct writing *w)
 {
-    do
-        if (!journal_next_run(from->j, &from->at, &run->offset, &run->bytes,
-                              &run->size))
-            return false;
-    while (from->finals != NULL && is_overruled(from->finals, run));
-    return true;
+    tn_status status = TN_OK;
+
+    if (w->count > 0)
+        status = file_write_pieces(w->file, w->pieces, w->count);
+    w->count = 0;
+    return status;
 }
 
-/* Take the next piece, none larger than there are zeros. */
-static bool next_piece(struct pieces *from, struct file_piece *out)
+static tn_status put(struct writing *w, const struct file_piece *piece)
+{
+    tn_status status = w->count == PIECES ? flush(w) : TN_OK;
+
+    w->pieces[w->count++] = *piece;
+    return status;
+}
+
+/* Many zeros need not be written, where the file system can do without. */
+static tn_status put_zeros(struct writing *w, const struct file_piece *run)
 {
     static char zeros[64 * 1024]; /* never written to */
-    struct file_piece *rest = &from->rest;
+    struct file_piece piece = {.bytes = zeros, .offset = run->offset};
+    size_t left = run->size;
+    tn_status status = TN_OK;
 
-    if (rest->size == 0 && !next_run(from, rest))
-        return false;
-    *out = *rest;
-    if (rest->bytes == NULL) {
-        out->bytes = zeros;
-        if (out->size > sizeof(zeros))
-            out->size = sizeof(zeros);
+    if (left >= sizeof(zeros)) {
+        status = flush(w);
+        if (status != TN_OK ||
+            file_zero(w->file, run->offset, run->size) == TN_OK)
+            return status;
     }
-    rest->offset += out->size;
-    rest->size -= out->size;
-    return true;
+    for (; status == TN_OK && left > 0; left -= piece.size) {
+        piece.size = left < sizeof(zeros) ? left : sizeof(zeros);
+        status = put(w, &piece);
+        piece.offset += piece.size;
+    }
+    return status;
 }
 
 /* finals NULL: all of them. */
 static tn_status write_runs(tn_store *store, const struct journal *j,
                             const struct finals *finals)
 {
-    struct file_piece pieces[PIECES];
-    struct pieces from = {.j = j, .finals = finals};
-    size_t n = 0;
-    bool more = true;
+    struct writing w = {.file = &store->file};
+    struct file_piece run;
+    size_t at = 0;
     tn_status status = TN_OK;
 
-    while (status == TN_OK && more) {
-        more = next_piece(&from, &pieces[n]);
-        n += more;
-        if (n == PIECES || (!more && n > 0)) {
-            status = file_write_pieces(&store->file, pieces, n);
-            n = 0;
-        }
+    while (status == TN_OK &&
+           journal_next_run(j, &at, &run.offset, &run.bytes, &run.size)) {
+        if (finals != NULL && is_overruled(finals, &run))
+            continue;
+        status = run.bytes != NULL ? put(&w, &run) : put_zeros(&w, &run);
     }
-    return status;
+    return status == TN_OK ? flush(&w) : status;
 }
 
 /* A record never goes beyond the file (P12); one that was not ours may. */

@@ -212,13 +212,16 @@ static void record_write(struct file_record *f, uint64_t offset,
         values_add(&f->size, end);
 }
 
-/* A hole, which a cut may leave or not, sector by sector. */
+/* A hole, or zeros that are not written, which a cut may leave or not, sector by
+ * sector.  They may begin and end inside one. */
 static void record_zeros(struct file_record *f, uint64_t offset, uint64_t size)
 {
     static const char zeros[SECTOR];
 
-    for (uint64_t at = 0; at < size; at += SECTOR)
-        record_write(f, offset + at, zeros, SECTOR);
+    for (uint64_t n; size > 0; offset += n, size -= n) {
+        n = size < SECTOR ? size : SECTOR;
+        record_write(f, offset, zeros, n);
+    }
 }
 
 static void for_all_sectors(struct file_record *f,
@@ -251,6 +254,7 @@ static void record(const struct fault_event *e)
         values_add(&f->size, e->size);
         break;
     case FAULT_PUNCH:
+    case FAULT_ZERO:
         record_zeros(f, e->offset, e->size);
         break;
     case FAULT_SYNC:
@@ -286,6 +290,8 @@ static const char *word_for(enum fault_op op)
         return "truncate";
     case FAULT_PUNCH:
         return "punch";
+    case FAULT_ZERO:
+        return "zero";
     case FAULT_SYNC:
         return "sync";
     case FAULT_LINK:

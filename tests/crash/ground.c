@@ -240,6 +240,8 @@ static const char *name_of(const struct fault_event *event)
         return journal ? "Ja" : "Sa";
     case FAULT_PUNCH:
         return "Sp";
+    case FAULT_ZERO:
+        return "Sz";
     case FAULT_READ:
         return journal ? "Jr" : "";
     default:

@@ -249,6 +249,35 @@ static void holes_are_made_when_the_journal_is_empty(void)
     OK(tn_store_close(a));
 }
 
+/* Long zeros are not written, where that can be had. */
+static void zeros_come_before_their_checkpoint(void)
+{
+    tn_store *a;
+    void *bytes;
+
+    ground_make();
+    a = ground_open();
+    for (int i = 0; i < 2; i++) {
+        OK(tn_begin(a, &w));
+        bytes = tn_alloc(w, 200000);
+        CLAIM(bytes != NULL);
+        memset(bytes, 1, 200000);
+        OK(tn_commit(a));
+        OK(tn_begin(a, &w));
+        OK(tn_free(w, bytes));
+        OK(tn_commit(a));
+        if (i == 1)
+            ground_refuse("Sz", 0, EOPNOTSUPP, true);
+        ground_note();
+        OK(tn_trim(a, NULL));
+        ground_allow();
+        CLAIM(ground_order(i == 0 ? "Jw Js Sz Ss Jh Js Sp"
+                                  : "Jw Js Sz Sw Ss Jh Js Sp"));
+        ground_sound(a);
+    }
+    OK(tn_store_close(a));
+}
+
 /* A hole in memory that only looks like a file is filled by who reads it, and
  * comparing reads all. */
 static bool finding_changes_fills_holes(tn_store *store)
@@ -702,6 +731,7 @@ static const struct ground_case cases[] = {
     CASE(nothing_unsynced_is_applied),
     CASE(a_new_size_is_on_disk_before_the_record),
     CASE(holes_are_made_when_the_journal_is_empty),
+    CASE(zeros_come_before_their_checkpoint),
     CASE(a_hole_is_filled_before_the_record),
     CASE(a_hole_that_cannot_be_filled),
     CASE(a_dead_writers_record_is_written_again_and_synced),

@@ -542,6 +542,18 @@ static void store_byte(tn_segment *w, char *p, char byte)
     *p = byte;
 }
 
+/* Now and then large and full, so that freeing and trimming it makes zeros that
+ * are not written. */
+static void make_object(tn_segment *w, const char *name)
+{
+    size_t large = below(8) == 0 ? 90000 : 0;
+    size_t size = 1 + below(below(8) == 0 ? 12000 : 300) + large;
+    void *bytes;
+
+    if (tn_construct(w, name, TN_BYTES, size, NULL, &bytes) == TN_OK && large)
+        memset(bytes, 1 + (int)below(255), size);
+}
+
 static void change_object(tn_segment *w, size_t i)
 {
     char name[16], *bytes;
@@ -549,8 +561,7 @@ static void change_object(tn_segment *w, size_t i)
 
     snprintf(name, sizeof(name), "object%zu", i);
     if (tn_find(w, name, TN_BYTES, (void **)&bytes, &size) != TN_OK)
-        tn_construct(w, name, TN_BYTES, 1 + below(below(8) == 0 ? 12000 : 300),
-                     NULL, NULL);
+        make_object(w, name);
     else if (below(4) == 0)
         tn_destroy(w, name, TN_BYTES);
     else

@@ -828,6 +828,34 @@ Test(file, a_hole_reads_as_zeros_and_gives_its_blocks_back)
     file_close(&f);
 }
 
+Test(file, zeros_that_are_not_written_keep_their_blocks)
+{
+    struct file f = FILE_CLOSED;
+    char text[65536], back[65536];
+    tn_status status;
+    uint64_t before;
+
+    memset(text, 'x', sizeof(text));
+    OK(file_create_unnamed(&f, "a", 0600));
+    OK(file_write(&f, text, sizeof(text), 0));
+    OK(file_sync(&f));
+    before = bytes_on_disk(&f);
+    status = file_zero(&f, 16384 + 5, 32768);
+    if (status == TN_ENOTSUP)
+        SKIP("the file system has to write zeros");
+    OK(status);
+    cr_expect(ge(u64, bytes_on_disk(&f), before));
+    cr_expect(eq(u64, size_of(&f), sizeof(text)));
+    memset(text + 16384 + 5, 0, 32768);
+    OK(file_read(&f, back, sizeof(back), 0));
+    cr_expect(eq(int, memcmp(text, back, sizeof(text)), 0));
+    OK(file_zero(&f, 5, 0));
+
+    faults_refuse_op(FAULT_ZERO, 0, EOPNOTSUPP);
+    FAILS(file_zero(&f, 0, 4096), TN_ENOTSUP);
+    file_close(&f);
+}
+
 /* Syncs and names */
 
 Test(file, every_failed_sync_is_an_io_error)
