@@ -311,6 +311,8 @@ size_t heap_shrink(struct heap *h)
 struct wiping {
     uint64_t from; /* nothing before this is touched */
     size_t left;   /* bytes that may still be stored to */
+    heap_take_fn *take;
+    void *arg;
 };
 
 /* Memory that is zero already is not written to: it may be a hole in a file.
@@ -330,7 +332,8 @@ static bool wipe(struct heap *h, uint64_t start, uint64_t end, struct wiping *w)
             w->from = off;
             return false;
         }
-        memset(heap_at(h, off), 0, n);
+        if (n < PIECE || w->take == NULL || !w->take(w->arg, off))
+            memset(heap_at(h, off), 0, n);
         w->left -= n;
     }
     return true;
@@ -381,9 +384,10 @@ uint64_t heap_next_idle(const struct heap *h, uint64_t off, uint64_t *start,
     return next;
 }
 
-uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most)
+uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most,
+                        heap_take_fn *take, void *arg)
 {
-    struct wiping w = {from, most};
+    struct wiping w = {from, most, take, arg};
     uint64_t sequence = change_begin(h), off = 0, start, size;
     bool all = true;
 
@@ -400,5 +404,5 @@ uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most)
 
 void heap_zero_free(struct heap *h)
 {
-    heap_zero_some(h, 0, SIZE_MAX);
+    heap_zero_some(h, 0, SIZE_MAX, NULL, NULL);
 }

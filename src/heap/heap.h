@@ -149,8 +149,13 @@ void heap_flush(struct heap *h);
 void heap_zero_free(struct heap *h);
 
 /* The same from offset from on, storing to most bytes at most, 4096 or more.
- * Returns where to go on, 0: all is done. */
-uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most);
+ * Returns where to go on, 0: all is done.
+ *
+ * If take is not NULL it is offered each whole 4096 bytes that would be stored
+ * to, by their offset, ascending; it says whether it makes them zero. */
+typedef bool heap_take_fn(void *arg, uint64_t off);
+uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most,
+                        heap_take_fn *take, void *arg);
 
 /* Let the heap manage size bytes in all, which are there and zero.  TN_ESIZE:
  * not more than now, or too large. */

@@ -1,6 +1,7 @@
 /* changes.c - what a transaction changed, as the runs of a record (C3)
  *
- *     pages that are private now        dirty.c
+ *     pages that are private now        dirty.c; with those that a trim makes
+ *                                       zero without storing to them: holes.c
  *       compared with the image of the last commit
  *         runs of words that differ     first in the record
  *     sums of these pages               second: they overrule
@@ -98,19 +99,29 @@ static const char *committed_at(const struct durable *d, uint64_t offset)
     return last_commit(d)->base + offset;
 }
 
+/* Does the transaction make this page zero, whatever W has there? */
+static bool is_blank(const tn_store *store, uint64_t page)
+{
+    return page_list_finds(&store->durable->blank, page);
+}
+
 static tn_status compare_page(tn_store *store, uint64_t page)
 {
     struct durable *d = store->durable;
     uint64_t offset = page * STORE_PAGE;
     const char *now = store->region.base + offset;
     const char *before = committed_at(d, offset);
+    bool blank = is_blank(store, page);
     tn_status status;
 
     if (offset < STORE_SEGMENT_OFF || sums_are_on(&store->segment, page) ||
         (!RULE(COMPARE) && page % 2 != 0) ||
-        memcmp(now, before, STORE_PAGE) == 0)
+        (blank ? bytes_are_zero(before, STORE_PAGE)
+               : memcmp(now, before, STORE_PAGE) == 0))
         return TN_OK;
     status = note_change(d, page);
+    if (status == TN_OK && blank)
+        return journal_add_zeros(&d->journal, offset, STORE_PAGE);
     if (status == TN_OK && bytes_are_zero(before, STORE_PAGE))
         status = holes_note(store, page);
     return status == TN_OK ? add_differences(&d->journal, offset, now, before)
@@ -127,8 +138,7 @@ static tn_status find_pages(tn_store *store, uint64_t pages)
         return dirty_find(&d->dirty, pages, last_commit(d));
     if ((d->debug & TN_DEBUG_HINTS) != 0)
         status = hints_check(store, pages, last_commit(d));
-    return status == TN_OK ? dirty_take_named(&d->dirty, pages, d->hints.runs,
-                                              d->hints.count)
+    return status == TN_OK ? dirty_take_named(&d->dirty, pages, &d->hints.pages)
                            : status;
 }
 
@@ -141,6 +151,8 @@ static tn_status add_pages(tn_store *store)
     d->changed_count = 0;
     if (status == TN_OK)
         status = find_pages(store, pages);
+    if (status == TN_OK && d->blank.count > 0)
+        status = dirty_add(&d->dirty, &d->blank);
     for (size_t i = 0; status == TN_OK && i < d->dirty.count; i++) {
         const struct page_run *run = &d->dirty.runs[i];
 
@@ -181,8 +193,7 @@ static tn_status add_some_sums(tn_store *store, uint64_t first,
  * come later and overrule. */
 static tn_status add_new_sums(tn_store *store, uint64_t pages)
 {
-    static const char zeros[STORE_PAGE];
-    uint64_t sums[SUMS_A_RUN], sum = sums_of(zeros);
+    uint64_t sums[SUMS_A_RUN], sum = sums_of_zeros();
     uint64_t page = store->durable->committed.file_size / STORE_PAGE;
     tn_status status = TN_OK;
 
@@ -223,7 +234,9 @@ static void put_sum(const tn_store *store, struct sums_run *run, uint64_t page)
            committed_at(store->durable, sums_place(&store->segment, next)),
            (page - next) * sizeof(run->sums[0]));
     run->count = page - run->first;
-    run->sums[run->count++] = sums_of(store->region.base + page * STORE_PAGE);
+    run->sums[run->count++] =
+        is_blank(store, page) ? sums_of_zeros()
+                              : sums_of(store->region.base + page * STORE_PAGE);
 }
 
 static tn_status add_changed_sums(tn_store *store)

@@ -35,7 +35,7 @@ enum { PILE = 32 };
 
 /* --- C1, C2 --------------------------------------------------------------- */
 
-static uint64_t wanted_size(const tn_store *store)
+uint64_t commit_file_size(const tn_store *store)
 {
     uint64_t size =
         round_up(STORE_SEGMENT_OFF + tn_segment_size(&store->segment),
@@ -103,12 +103,12 @@ static tn_status secure_sums(tn_store *store)
         return TN_OK;
     }
     while (status == TN_OK &&
-           !sums_suffice(seg, wanted_size(store) / STORE_PAGE)) {
+           !sums_suffice(seg, commit_file_size(store) / STORE_PAGE)) {
         status = changes_any(store, &any);
         if (status != TN_OK || !any)
             return status;
         d->fresh_sums = true;
-        status = sums_make(seg, wanted_size(store) / STORE_PAGE);
+        status = sums_make(seg, commit_file_size(store) / STORE_PAGE);
     }
     return status;
 }
@@ -224,6 +224,19 @@ static tn_status write_record(tn_store *store, uint64_t size,
                : apply_poison(store, false, status);
 }
 
+/* C11.  Of a commit that made pages zero past W, all of W goes. */
+static tn_status settle_view(tn_store *store)
+{
+    struct durable *d = store->durable;
+    uint64_t pages;
+    tn_status status;
+
+    if (d->stands_for.number != 0)
+        return dirty_settle(&d->dirty);
+    status = transaction_pages(store, &pages);
+    return status == TN_OK ? dirty_reset(&d->dirty, pages) : status;
+}
+
 /* C9 to C11.  A failure to apply is not one of the commit: the records stay
  * pending, and the next one tries again. */
 void commit_apply(tn_store *store)
@@ -231,7 +244,7 @@ void commit_apply(tn_store *store)
     struct durable *d = store->durable;
 
     if (!apply_is_pending(store) || apply_pending(store, -1) == TN_OK)
-        if (dirty_settle(&d->dirty) != TN_OK)
+        if (settle_view(store) != TN_OK)
             d->stands_for = (struct commit_id){0};
 }
 
@@ -269,7 +282,7 @@ static tn_status commit(tn_store *store, unsigned flags, bool *given)
     uint64_t size;
     tn_status status = secure_sums(store);
 
-    size = wanted_size(store);
+    size = commit_file_size(store);
     if (status == TN_OK)
         status = secure_size(store, size);
     if (status == TN_OK)
@@ -283,6 +296,10 @@ static tn_status commit(tn_store *store, unsigned flags, bool *given)
     if (any) {
         d->committed = sb;
         d->stands_for = (struct commit_id){sb.commit_number, sb.commit_nonce};
+    }
+    if (d->blank.count != 0) { /* W is not what was committed */
+        d->stands_for = (struct commit_id){0};
+        d->blank.count = 0;
     }
     if ((flags & TN_NO_SYNC) != 0) {
         d->own_tail = d->own_tail || any;

@@ -299,19 +299,28 @@ tn_status dirty_find(struct dirty *d, uint64_t pages,
     return status;
 }
 
-tn_status dirty_take_named(struct dirty *d, uint64_t pages,
-                           const struct page_run *runs, size_t count)
+tn_status dirty_add(struct dirty *d, const struct page_list *pages)
 {
-    tn_status status = reserve(d, count);
+    tn_status status = reserve(d, pages->count);
+
+    if (status != TN_OK)
+        return status;
+    for (size_t i = 0; i < pages->count; i++)
+        d->runs[d->count++] = pages->runs[i];
+    if (d->count > 1)
+        unite(d);
+    return TN_OK;
+}
+
+tn_status dirty_take_named(struct dirty *d, uint64_t pages,
+                           const struct page_list *named)
+{
+    tn_status status = dirty_add(d, named);
 
     if (status != TN_OK)
         return status;
     d->pages = pages;
     d->named = true;
-    for (size_t i = 0; i < count; i++)
-        d->runs[d->count++] = runs[i];
-    if (d->count > 1)
-        unite(d);
     return TN_OK;
 }
 

@@ -27,14 +27,10 @@
 #define STORE_DIRTY_H
 
 #include "os/region.h"
+#include "store/page_list.h"
 #include "tenon/segment.h"
 
 #include <stdbool.h>
-
-/* Pages side by side, counted from the start of the mapping. */
-struct page_run {
-    uint64_t first, count;
-};
 
 struct dirty {
     tn_tracker way;         /* never TN_TRACKER_AUTO once open */
@@ -83,7 +79,11 @@ tn_status dirty_find(struct dirty *d, uint64_t pages,
 /* The same without a search: the caller knows that no others than these, and
  * those that were not settled yet, can differ. */
 tn_status dirty_take_named(struct dirty *d, uint64_t pages,
-                           const struct page_run *runs, size_t count);
+                           const struct page_list *named);
+
+/* Put these into d->runs as well: the record has for them what w has not.  They
+ * must be dropped with dirty_reset(), and not settled. */
+tn_status dirty_add(struct dirty *d, const struct page_list *pages);
 
 /* The file has caught up: it and w agree about every page, those aside
  * excepted, which show the file after this if they were found.  d->runs is

@@ -81,7 +81,8 @@ void durable_free_handle(tn_store *store)
     dirty_close(&d->dirty);
     holes_close(d);
     free(d->changed);
-    free(d->hints.runs);
+    page_list_free(&d->hints.pages);
+    page_list_free(&d->blank);
     overlay_free(d->image);
     journal_close(&d->journal);
     journal_close(&d->reader);

@@ -32,8 +32,7 @@ struct overlay {
 struct hints {
     bool on;   /* it was begun with TN_HINTED */
     bool lost; /* there was no memory for a name */
-    struct page_run *runs;
-    size_t count, capacity;
+    struct page_list pages;
 };
 
 /* What this handle knows of holes in F, by windows of it: holes.c. */
@@ -82,9 +81,10 @@ struct durable {
     struct journal_place settled; /* a place to look for others from */
     struct dirty dirty;
     struct hints hints;
-    uint64_t *changed; /* pages whose sums the commit must renew */
+    struct page_list blank; /* that this commit makes zero past W (holes.c) */
+    uint64_t *changed;      /* pages whose sums the commit must renew */
     size_t changed_count, changed_capacity;
-    struct commit_id stands_for; /* which commit W is */
+    struct commit_id stands_for; /* which commit W is; number 0: none */
     struct superblock committed; /* the superblock of that commit */
     struct overlay *image;       /* F with the pending records; NULL: R is it */
     uint64_t joined; /* generation found at open; 0: this handle saw all */
@@ -175,6 +175,9 @@ bool apply_is_pending(const tn_store *store);
 tn_status apply_follow_image(tn_store *store);
 
 /* --- commit.c ------------------------------------------------------------- */
+
+/* Bytes that the file has with the open transaction. */
+uint64_t commit_file_size(const tn_store *store);
 
 /* Put all records into F and begin a new generation, waiting for readers within
  * the handle's patience.  TN_EBUSY. */

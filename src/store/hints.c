@@ -24,7 +24,6 @@
 #include "store/durable.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- Naming --------------------------------------------------------------- */
@@ -33,35 +32,19 @@ void hints_begin(struct durable *d, bool hinted)
 {
     d->hints.on = hinted;
     d->hints.lost = false;
-    d->hints.count = 0;
-}
-
-static bool make_room(struct hints *hints)
-{
-    size_t capacity = hints->capacity == 0 ? 64 : 2 * hints->capacity;
-    struct page_run *runs;
-
-    if (hints->count < hints->capacity)
-        return true;
-    runs = realloc(hints->runs, capacity * sizeof(*runs));
-    if (runs == NULL)
-        return false;
-    hints->runs = runs;
-    hints->capacity = capacity;
-    return true;
+    d->hints.pages.count = 0;
 }
 
 static void note(struct hints *hints, uint64_t first, uint64_t end)
 {
-    struct page_run *last =
-        hints->count > 0 ? &hints->runs[hints->count - 1] : NULL;
+    const struct page_list *pages = &hints->pages;
+    const struct page_run *last =
+        pages->count > 0 ? &pages->runs[pages->count - 1] : NULL;
 
     if (last != NULL && first >= last->first &&
         end <= last->first + last->count)
         return;
-    if (make_room(hints))
-        hints->runs[hints->count++] = (struct page_run){first, end - first};
-    else
+    if (!page_list_add(&hints->pages, first, end - first))
         hints->lost = true;
 }
 
@@ -105,14 +88,6 @@ bool hints_suffice(const tn_store *store, const struct region *commit)
 }
 
 /* --- The promise ---------------------------------------------------------- */
-
-static bool is_named(const struct hints *hints, uint64_t page)
-{
-    for (size_t i = 0; i < hints->count; i++)
-        if (page - hints->runs[i].first < hints->runs[i].count)
-            return true;
-    return false;
-}
 
 /* The first byte from offset on in which the view is not the last commit. */
 static uint64_t first_difference(const tn_store *store,
@@ -171,7 +146,7 @@ tn_status hints_check(tn_store *store, uint64_t pages,
     for (uint64_t page = STORE_SEGMENT_OFF / STORE_PAGE; page < pages; page++) {
         uint64_t offset = page * STORE_PAGE;
 
-        if (!is_named(&d->hints, page) &&
+        if (!page_list_has(&d->hints.pages, page) &&
             !d->dirty.aside(d->dirty.aside_arg, page) &&
             memcmp(store->region.base + offset, commit->base + offset,
                    STORE_PAGE) != 0)

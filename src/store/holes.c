@@ -8,6 +8,11 @@
  *     3  whole pages of zeros in free blocks          is written: as in growth
  *        become holes                                 (C1)
  *
+ * Whole pages are not stored to in step 1.  Each would be copied for W, compared
+ * with what it was and given back again; so they are listed (blank), and the
+ * record makes them zero past W.  After that W stands for no commit, and the
+ * next transaction makes it anew.
+ *
  * A hole reads as what was there, so no order is needed between it and
  * anything else, and no reader has to be kept away (K5).  What matters is the
  * other way round: replaying a record must never need room on the disk.  So a
@@ -240,28 +245,35 @@ static tn_status punch_free_blocks(tn_store *store)
 }
 
 /* With WL, and F the last commit. */
-static tn_status make_holes(tn_store *store, uint64_t *given_back)
+static tn_status make_holes(tn_store *store)
 {
-    struct durable *d = store->durable;
-    uint64_t before, after;
-    tn_status status = store_check_header(store, &d->read_segment);
+    tn_status status = store_check_header(store, &store->durable->read_segment);
 
-    if (status == TN_OK)
-        status = file_disk_bytes(&store->file, &before);
     if (status != TN_OK)
         return status;
     status = punch_free_blocks(store);
     holes_open(store);
-    if (status == TN_ENOTSUP)
-        status = TN_OK;
-    if (status == TN_OK)
-        status = file_disk_bytes(&store->file, &after);
-    if (status == TN_OK)
-        *given_back = before > after ? before - after : 0;
-    return status;
+    return status == TN_ENOTSUP ? TN_OK : status;
 }
 
 /* --- Trimming ------------------------------------------------------------- */
+
+/* Page off of the segment shall be zero in the record, and W is not stored to:
+ * that would copy the page, only to compare it and give it back. */
+static bool take_page(void *arg, uint64_t off)
+{
+    tn_store *store = arg;
+
+    return page_list_add(&store->durable->blank,
+                         (STORE_SEGMENT_OFF + off) / STORE_PAGE, 1);
+}
+
+/* Will the commit leave free memory alone?  Not if it makes a block of sums. */
+static bool can_pass_by(const tn_store *store)
+{
+    return store->durable->no_sums ||
+           sums_suffice(&store->segment, commit_file_size(store) / STORE_PAGE);
+}
 
 /* A transaction of at most BATCH bytes, so that it needs no more memory than
  * that and lets others write in between.  If none of them touched the heap, the
@@ -277,7 +289,8 @@ static tn_status zero_some(tn_store *store, uint64_t *from, uint64_t *sequence)
     if (status != TN_OK)
         return status;
     unbroken = *from == 0 || heap_sequence(segment_heap(w)) == *sequence;
-    next = heap_zero_some(segment_heap(w), *from, BATCH);
+    next = heap_zero_some(segment_heap(w), *from, BATCH,
+                          can_pass_by(store) ? take_page : NULL, store);
     *sequence = unbroken ? heap_sequence(segment_heap(w)) : 0;
     store->durable->zeroed = next == 0 ? *sequence : 0;
     status = tn_commit(store);
@@ -308,8 +321,11 @@ static tn_status zero_all(tn_store *store)
 
 static tn_status trim_durable(tn_store *store, uint64_t *given_back)
 {
+    uint64_t before, after;
     tn_status status = durable_usable(store);
 
+    if (status == TN_OK)
+        status = file_disk_bytes(&store->file, &before);
     if (status == TN_OK)
         status = zero_all(store);
     if (status == TN_OK)
@@ -320,7 +336,11 @@ static tn_status trim_durable(tn_store *store, uint64_t *given_back)
     if (status == TN_OK && RULE(TRIMCKPT))
         status = commit_empty_journal(store);
     if (status == TN_OK)
-        status = make_holes(store, given_back);
+        status = make_holes(store);
+    if (status == TN_OK)
+        status = file_disk_bytes(&store->file, &after);
+    if (status == TN_OK)
+        *given_back = before > after ? before - after : 0;
     turn_give(store);
     return status == TN_EBUSY
                ? error_set(TN_EBUSY, "%s: readers hold the file still",

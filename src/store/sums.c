@@ -69,6 +69,19 @@ uint64_t sums_of(const void *page)
     return digest64(page, STORE_PAGE);
 }
 
+uint64_t sums_of_zeros(void)
+{
+    static const char zeros[STORE_PAGE];
+    static uint64_t known; /* 0: not yet; threads find the same */
+    uint64_t sum = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+    if (sum == 0) {
+        sum = sums_of(zeros);
+        __atomic_store_n(&known, sum, __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
 uint64_t sums_of_superblock(const struct superblock *sb)
 {
     return digest64(sb, sizeof(*sb));

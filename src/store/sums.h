@@ -24,6 +24,7 @@ bool sums_are_on(const tn_segment *view, uint64_t page);
 /* The sum of a page, and where in the file it is kept.  Of the first page it is
  * the superblock's, which says nothing of the sectors beside it. */
 uint64_t sums_of(const void *page);
+uint64_t sums_of_zeros(void);
 uint64_t sums_of_superblock(const struct superblock *sb);
 uint64_t sums_place(const tn_segment *view, uint64_t page);
 

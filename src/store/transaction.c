@@ -74,6 +74,7 @@ tn_status transaction_refresh(tn_store *store)
     tn_status status = transaction_pages(store, &pages);
 
     d->fresh_sums = false;
+    d->blank.count = 0;
     if (status == TN_OK)
         status = dirty_reset(&d->dirty, pages);
     if (status == TN_OK)

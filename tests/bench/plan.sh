@@ -273,7 +273,7 @@ plan_trim()
         echo "run trim $who tenon_trim $who 512"
     done
     echo "row trim zero tenon memset <=1.5
-          row trim trim tenon memset -"
+          row trim trim tenon memset <=2"
 }
 
 # with_peers WORKLOAD OBJECTS EACH TRANSACTIONS KEPT

@@ -197,6 +197,87 @@ Test(holes, are_not_made_while_a_reader_holds_the_file)
     expect_the_rest();
 }
 
+/* Where an object lies in the write view. */
+static char *find_in_view(int number)
+{
+    char name[32];
+    void *bytes;
+
+    snprintf(name, sizeof(name), "object%d", number);
+    OK(tn_begin(store, &w));
+    OK(tn_find(w, name, TN_BYTES, &bytes, NULL));
+    OK(tn_rollback(store));
+    return bytes;
+}
+
+/* The records make pages zero that the view was not stored to. */
+Test(holes, what_a_trim_made_zero_is_zero_in_all_views)
+{
+    static const char zeros[LARGE / 2];
+    const tn_segment *view;
+    tn_store *reader;
+    char *gap;
+
+    put(1, LARGE);
+    gap = find_in_view(1) + LARGE / 4;
+    for (int round = 0; round < 2; round++) {
+        if (round == 1)
+            put(1, LARGE);
+        cr_assert(eq(ptr, find_in_view(1) + LARGE / 4, gap));
+        drop(1);
+        OK(tn_store_open(&reader, "s", TN_READ_ONLY, NULL));
+        if (round == 0) /* the reader of the last state keeps it from F */
+            IS(tn_trim(store, NULL), TN_EBUSY);
+        OK(tn_begin(store, &w));
+        if (round == 0)
+            cr_expect(eq(int, memcmp(gap, zeros, sizeof(zeros)), 0));
+        cr_expect(eq(int, tn_segment_check(w, NULL, NULL), TN_OK));
+        gap[0] = 1;
+        OK(tn_commit(store));
+        cr_expect(eq(int, gap[0], 1));
+        OK(tn_read_begin(store, &view));
+        cr_expect(eq(int, tn_segment_check(view, NULL, NULL), TN_OK));
+        OK(tn_read_end(store, view));
+        OK(tn_store_close(reader));
+        OK(tn_trim(store, NULL));
+        OK(tn_begin(store, &w));
+        cr_expect(eq(int, memcmp(gap, zeros, sizeof(zeros)), 0));
+        OK(tn_rollback(store));
+    }
+}
+
+/* A store that never had a commit gets its sums with the one that zeroes. */
+Test(holes, a_trim_can_be_the_first_commit)
+{
+    tn_options small = {.size = 4 << 20};
+    tn_store *fresh;
+    tn_segment *seg;
+    void *bytes;
+
+    OK(tn_store_open(&fresh, "fresh", TN_SHARED | TN_CREATE, &small));
+    seg = tn_store_segment(fresh);
+    bytes = tn_alloc(seg, LARGE);
+    memset(bytes, 1, LARGE);
+    OK(tn_free(seg, bytes));
+    OK(tn_store_close(fresh));
+    OK(tn_store_open(&fresh, "fresh", TN_DURABLE, NULL));
+    OK(tn_trim(fresh, &given));
+    cr_expect(ge(u64, given, LARGE - 4 * 4096));
+    OK(tn_store_close(fresh));
+    OK(tn_check_file("fresh", NULL, NULL, NULL));
+}
+
+Test(holes, zeros_are_written_where_there_is_no_other_way)
+{
+    make_gaps();
+    faults_refuse_all(FAULT_ZERO, EOPNOTSUPP);
+    OK(tn_trim(store, &given));
+    cr_expect(ge(u64, given, 5 * LARGE - 5 * 8192));
+    faults_end();
+    expect_the_rest();
+    OK(tn_check_file("s", NULL, NULL, NULL));
+}
+
 Test(holes, a_file_system_without_them_gives_nothing)
 {
     make_gaps();
