@@ -89,9 +89,9 @@ tn_status file_truncate(struct file *f, uint64_t size);
  * TN_ENOTSUP: the file system has none. */
 tn_status file_punch(struct file *f, uint64_t offset, uint64_t size);
 
-/* Make these bytes of the file zero, and keep blocks under them, without writing
- * them all.  After a failure any of them may be zero; TN_ENOTSUP: the file
- * system has no such thing, and nothing happened. */
+/* Make these bytes of the file zero, and keep blocks under them, without
+ * writing them all.  After a failure any of them may be zero; TN_ENOTSUP: the
+ * file system has no such thing, and nothing happened. */
 tn_status file_zero(struct file *f, uint64_t offset, uint64_t size);
 
 /* The first byte at or behind offset that may be something else than a hole,

@@ -8,10 +8,10 @@
  *     3  whole pages of zeros in free blocks          is written: as in growth
  *        become holes                                 (C1)
  *
- * Whole pages are not stored to in step 1.  Each would be copied for W, compared
- * with what it was and given back again; so they are listed (blank), and the
- * record makes them zero past W.  After that W stands for no commit, and the
- * next transaction makes it anew.
+ * Whole pages are not stored to in step 1.  Each would be copied for W,
+ * compared with what it was and given back again; so they are listed (blank),
+ * and the record makes them zero past W.  After that W stands for no commit,
+ * and the next transaction makes it anew.
  *
  * A hole reads as what was there, so no order is needed between it and
  * anything else, and no reader has to be kept away (K5).  What matters is the

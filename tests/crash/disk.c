@@ -212,8 +212,8 @@ static void record_write(struct file_record *f, uint64_t offset,
         values_add(&f->size, end);
 }
 
-/* A hole, or zeros that are not written, which a cut may leave or not, sector by
- * sector.  They may begin and end inside one. */
+/* A hole, or zeros that are not written, which a cut may leave or not, sector
+ * by sector.  They may begin and end inside one. */
 static void record_zeros(struct file_record *f, uint64_t offset, uint64_t size)
 {
     static const char zeros[SECTOR];
