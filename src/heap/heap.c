@@ -583,11 +583,6 @@ void heap_set_state(struct heap *h, void *p, enum block_state state)
     change_end(h, sequence);
 }
 
-size_t heap_size(const struct heap *h)
-{
-    return h->size;
-}
-
 size_t heap_free_bytes(const struct heap *h)
 {
     return h->end - h->first - h->taken - h->fixed + h->waiting;

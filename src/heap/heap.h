@@ -42,6 +42,12 @@ static inline void *heap_at(const struct heap *h, uint64_t off)
     return (void *)((uintptr_t)h + off);
 }
 
+/* All its bytes, struct heap included. */
+static inline size_t heap_size(const struct heap *h)
+{
+    return h->size;
+}
+
 /* The least size heap_init() accepts with this many reserved bytes. */
 size_t heap_min_size(size_t reserved);
 
@@ -135,7 +141,6 @@ bool heap_waits_behind(const struct heap *h, const void *p);
 
 /* Exact figures.  Free bytes count whole blocks, headers included; the largest
  * is what one heap_alloc() can get. */
-size_t heap_size(const struct heap *h);
 size_t heap_free_bytes(const struct heap *h);
 size_t heap_largest(struct heap *h);
 size_t heap_used_bytes(const struct heap *h);

@@ -23,9 +23,7 @@ enum {
     RECORD_ALIGN = 16,       /* of records, links and names */
     RECORD_MIN_BLOCK = 32,   /* no object's block is smaller */
 };
-#define RECORD_OFF_MASK   UINT64_C(0x0000ffffffffffff)
-#define RECORD_COUNT_MASK UINT64_C(0x0000ffffffffffff)
-#define RECORD_NAME_MASK  UINT64_C(0x1fff)
+#define RECORD_NAME_MASK UINT64_C(0x1fff)
 
 enum { TYPE_NAME_MAX = 255, TYPE_ALIGN_LOG2_MAX = 21 };
 

@@ -29,6 +29,9 @@ struct record {
 };
 _Static_assert(sizeof(struct record) == 16, "struct record is file format");
 
+#define RECORD_OFF_MASK   UINT64_C(0x0000ffffffffffff)
+#define RECORD_COUNT_MASK UINT64_C(0x0000ffffffffffff)
+
 /* Of an iset: before the record. */
 struct record_link {
     struct rb_node node;

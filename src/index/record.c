@@ -160,11 +160,6 @@ tn_kind record_kind(const struct heap *h, uint64_t off)
     return (tn_kind)(record_at(h, off)->type >> RECORD_KIND_SHIFT & 3);
 }
 
-size_t record_count(const struct heap *h, uint64_t off)
-{
-    return record_at(h, off)->count & RECORD_COUNT_MASK;
-}
-
 /* Who reads without a lock may meet a word that is no longer a record's, and
  * only finds out afterwards. */
 const struct type_descriptor *record_type(const struct heap *h, uint64_t off)

@@ -44,7 +44,10 @@ bool record_verify(const struct heap *h, tn_index index, uint64_t off);
 const char *record_name(const struct heap *h, tn_index index, uint64_t off,
                         size_t *length);
 tn_kind record_kind(const struct heap *h, uint64_t off);
-size_t record_count(const struct heap *h, uint64_t off);
+static inline size_t record_count(const struct heap *h, uint64_t off)
+{
+    return ((const struct record *)heap_at(h, off))->count & RECORD_COUNT_MASK;
+}
 
 /* Its type; one without a name or size if what is there is damaged. */
 const struct type_descriptor *record_type(const struct heap *h, uint64_t off);

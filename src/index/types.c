@@ -169,15 +169,12 @@ void type_unref(struct heap *h, uint64_t *root, uint64_t off)
 bool type_matches(const struct heap *h, uint64_t record, const tn_type *type)
 {
     const struct type_descriptor *t;
-    size_t length;
 
     if (type == NULL)
         return true;
     t = record_type(h, record);
-    length = t->name_length;
     return same_shape(t, type) &&
-           strnlen(type->name, TYPE_NAME_MAX + 1) == length &&
-           memcmp(t->name, type->name, length) == 0;
+           strncmp(t->name, type->name, (size_t)t->name_length + 1) == 0;
 }
 
 /* The first type whose name is greater, 0: none.  A tree in which that goes

@@ -104,7 +104,9 @@ TN_API tn_status tn_find(const tn_segment *seg, const char *name,
         return status;
     if (key.kind == TN_KIND_ANONYMOUS)
         return error_set(TN_EINVAL, "an anonymous object cannot be found");
-    if (unlikely(seg->live))
+    if (likely(!seg->locking && !seg->live))
+        look_up(seg, &key, type, &found);
+    else if (seg->live)
         status = look_up_live(seg, &key, type, &found);
     else
         status = look_up_shared(seg, &key, type, &found);

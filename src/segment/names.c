@@ -23,8 +23,9 @@ tn_status segment_check_type(const tn_type *type)
     return error_set(TN_EINVAL, "a type needs a name");
 }
 
-tn_status segment_resolve_name(const tn_segment *seg, const char *name,
-                               const tn_type *type, struct segment_name *out)
+tn_status segment_resolve_any_name(const tn_segment *seg, const char *name,
+                                   const tn_type *type,
+                                   struct segment_name *out)
 {
     tn_status status = segment_check_type(type);
 

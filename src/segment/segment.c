@@ -113,16 +113,6 @@ tn_status segment_reset_locks(struct segment *base)
     return status == TN_OK ? mutex_init(&base->heap_lock, false) : status;
 }
 
-tn_index segment_index_kind(const tn_segment *seg)
-{
-    return (tn_index)seg->base->named.kind;
-}
-
-struct index *segment_index(const tn_segment *seg, tn_kind kind)
-{
-    return kind == TN_KIND_UNIQUE ? &seg->base->unique : &seg->base->named;
-}
-
 tn_status segment_writable(const tn_segment *seg)
 {
     if (!seg->read_only)

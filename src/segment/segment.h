@@ -7,11 +7,14 @@
 #ifndef SEGMENT_SEGMENT_H
 #define SEGMENT_SEGMENT_H
 
+#include "base/assert.h"
 #include "base/report.h"
 #include "heap/heap.h"
 #include "index/index.h"
 #include "segment/layout.h"
 #include "tenon/segment.h"
+
+#include <string.h>
 
 /* Where more bytes come from: make size bytes from the segment's start usable
  * and zero, at the same addresses.  The caller holds the heap lock. */
@@ -57,8 +60,15 @@ tn_status segment_verify(const struct segment *base, size_t available);
 /* Make unlocked locks; nobody else uses the segment. */
 tn_status segment_reset_locks(struct segment *base);
 
-tn_index segment_index_kind(const tn_segment *seg);
-struct index *segment_index(const tn_segment *seg, tn_kind kind);
+static inline tn_index segment_index_kind(const tn_segment *seg)
+{
+    return (tn_index)seg->base->named.kind;
+}
+
+static inline struct index *segment_index(const tn_segment *seg, tn_kind kind)
+{
+    return kind == TN_KIND_UNIQUE ? &seg->base->unique : &seg->base->named;
+}
 
 /* TN_EROFS for a segment that may only be read. */
 tn_status segment_writable(const tn_segment *seg);
@@ -154,8 +164,27 @@ struct segment_name {
 tn_status segment_check_type(const tn_type *type);
 
 /* TN_EINVAL: no possible name or type.  TN_ENOTSUP: the segment keeps none. */
-tn_status segment_resolve_name(const tn_segment *seg, const char *name,
-                               const tn_type *type, struct segment_name *out);
+tn_status segment_resolve_any_name(const tn_segment *seg, const char *name,
+                                   const tn_type *type,
+                                   struct segment_name *out);
+
+/* The same, quick for the names of named objects. */
+static inline tn_status segment_resolve_name(const tn_segment *seg,
+                                             const char *name,
+                                             const tn_type *type,
+                                             struct segment_name *out)
+{
+    if (likely(name != TN_ANONYMOUS && name != TN_UNIQUE &&
+               (type == NULL || type->name != NULL) &&
+               segment_index_kind(seg) != TN_INDEX_NULL)) {
+        out->kind = TN_KIND_NAMED;
+        out->bytes = name;
+        out->length = strnlen(name, TN_NAME_MAX + 1);
+        if (likely(out->length - 1 < TN_NAME_MAX))
+            return TN_OK;
+    }
+    return segment_resolve_any_name(seg, name, type, out);
+}
 
 /* Put what is known of a sound record into out.  Where others change it
  * meanwhile, out holds nonsense, but nothing worse happens. */

@@ -90,6 +90,20 @@ Test(find, wants_types_to_have_names)
     cr_expect(eq(int, tn_find(seg, "a", TN_TYPE(int), NULL, NULL), TN_OK));
 }
 
+Test(find, tells_types_by_their_whole_names)
+{
+    static const char *const others[] = {"nam", "namee", "namf", "n"};
+    tn_type type = {.name = "name", .size = 4, .align = 4};
+
+    construct("a", &type);
+    for (int i = 0; i < 4; i++) {
+        type.name = others[i];
+        cr_expect(eq(int, tn_find(seg, "a", &type, NULL, NULL), TN_ETYPE));
+    }
+    type.name = "name";
+    cr_expect(eq(int, tn_find(seg, "a", &type, NULL, NULL), TN_OK));
+}
+
 /* --- Destroying ----------------------------------------------------------- */
 
 static int order[8], undone;
