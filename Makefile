@@ -44,6 +44,11 @@ SOURCES  = $(wildcard Makefile README.md .clang-format .ci/* docs/* fuzz/*.[ch] 
              src/LAYERS src/*/*.[ch] tools/* tests/*.sh tests/*/*) $(HEADERS)
 RUN      = B=$B CC='$(CC)' CI=$(CI) tests/run.sh
 
+# Tests in which threads meet.
+MEET     = $(addprefix scenario/,bank atomic read_while_write durable_threads \
+             durable_transfer durable_readers) \
+           $(addprefix crash/,living order bank)
+
 # Naming deps on the command line puts it before all else, with -j too.
 DEPS     = $(filter deps deps-%,$(MAKECMDGOALS))
 
@@ -58,8 +63,9 @@ layers symbols headers format longest words: $B/libtenon.so	## one rule alone
 programs: all $(UNIT) $(SCENARIO) $(CRASH) $(FUZZ) $(TENON_BENCH)	## build, run nothing
 
 tsan:				## the tests with threads, under ThreadSanitizer
-	@$(MAKE) programs B=build/tsan CFLAGS='-g -O1 -fsanitize=thread -Wno-tsan'
-	@B=build/tsan tests/tsan.sh
+	@$(MAKE) $(MEET:%=build/tsan/tests/%) B=build/tsan \
+	    CFLAGS='-g -O1 -fsanitize=thread -Wno-tsan'
+	@B=build/tsan tests/tsan.sh $(MEET)
 
 crash: $(CRASH)			## power cuts, kills, refusals, flips at length; rules
 	$B/tests/crash/power --all --images 1000000
