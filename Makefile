@@ -81,7 +81,8 @@ fuzzers: $(FUZZ)
 
 coverage:			## lines of the files that parse which the tests run
 	@$(MAKE) programs B=$B/coverage CFLAGS='-g -O0 --coverage'
-	@B=$B/coverage tests/coverage.sh $(patsubst $B/%,$B/coverage/%,$(UNIT) $(FUZZ))
+	@B=$B/coverage tests/coverage.sh $(patsubst $B/%,$B/coverage/%,$(UNIT) $(FUZZ) \
+	  $B/tests/crash/recipes)
 
 demo: all			## see it work on the files of this machine
 	tools/demo.sh $B/tenon
@@ -150,7 +151,7 @@ $B/libtenon.so: $(LIB_O)
 $B/tenon: $(TOOL_O) $B/libtenon.a
 	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(LIBS)
 $B/tests/unit/%: $B/tests/unit/%.o $B/helper.a $B/internal.a
-	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -lcriterion -pthread $(LIBS)
+	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -lcriterion -pthread $(WRAP) $(LIBS)
 $B/tests/scenario/%: $B/tests/scenario/%.o $B/helper.a $B/libtenon.a
 	$(call say,link  $@)$(CC) $(CFLAGS) $^ -o $@ -pthread $(LIBS)
 
@@ -175,7 +176,11 @@ $B/fuzz/fuzz_tool: $B/fuzz/fuzz_tool.o $(filter-out %/tenon.o,$(TOOL_O)) \
 	  -o $@ -pthread $(LIBS) -Wl,--wrap=exit,--wrap=fclose
 $B/fuzz/fuzz_tool.o: FLAGS += -Itools
 # The library's allocations pass by the test.
-$B/tests/crash/refuse: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+ALLOCATIONS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$B/tests/crash/refuse: WRAP = $(ALLOCATIONS)
+LZ4_CALLS = compressBegin compressUpdate compressEnd createCompressionContext
+$B/tests/unit/test_no_memory: WRAP = $(ALLOCATIONS) \
+  $(LZ4_CALLS:%=-Wl,--wrap=LZ4F_%)
 
 # The page around the data of a map, as one string.
 $B/tools/map_page.h: tools/map.html
@@ -185,6 +190,8 @@ $B/tools/map_html.o: $B/tools/map_page.h
 $B/tools/map_html.o: FLAGS += -I$B/tools
 
 $B/src/%.o: FLAGS += -Isrc
+# Without optimisation the loops of xxHash take twenty times as long.
+$B/src/base/digest.o: FLAGS_LAST = -O2
 # Criterion's str takes no const.
 $B/tests/%.o: FLAGS += -Isrc -Itests -Wno-write-strings
 $B/fuzz/%.o: FLAGS += -Isrc -Itests

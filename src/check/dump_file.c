@@ -455,8 +455,8 @@ void dump_journal(struct dump *d, const char *path, const struct superblock *sb)
     tn_status status;
 
     if (beside == NULL) {
-        dump_heading(d, "journal: no memory to look for it");
-        d->wrong++;
+        d->refused = TN_ENOMEM;
+        snprintf(d->why, sizeof(d->why), "%s: no memory", path);
         return;
     }
     status = file_open(&f, beside, false);

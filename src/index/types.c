@@ -299,7 +299,7 @@ struct seen {
 
 /* So many are looked at in one go; only a file that was made for it has more,
  * and gets as many walks. */
-enum { SEEN_MOST = 1 << 20 };
+enum { SEEN_MOST = 1 << 20, SEEN_FEW = 64 };
 
 struct type_checker {
     const struct heap *h;
@@ -411,16 +411,18 @@ static void check_seen(struct type_checker *checker, const struct seen *seen)
                    t->objects, seen->objects);
 }
 
+/* Without memory it takes more walks. */
 static void check_all_seen(struct type_checker *checker)
 {
+    struct seen few[SEEN_FEW], *many;
     uint64_t after = 0;
 
     checker->room = checker->types < SEEN_MOST ? checker->types : SEEN_MOST;
-    checker->seen = calloc(checker->room + 1, sizeof(*checker->seen));
-    if (checker->seen == NULL) {
-        report_add(checker->report, "T1", checker->root, NULL,
-                   "no memory to check the types");
-        return;
+    many = calloc(checker->room + 1, sizeof(*many));
+    checker->seen = many;
+    if (many == NULL) {
+        checker->seen = few;
+        checker->room = SEEN_FEW;
     }
     for (uint64_t n = 0; n < checker->types && (n == 0 || checker->count > 0);
          n += checker->count) {
@@ -431,7 +433,7 @@ static void check_all_seen(struct type_checker *checker)
         if (checker->count > 0)
             after = checker->seen[checker->count - 1].off;
     }
-    free(checker->seen);
+    free(many);
 }
 
 void type_check(const struct heap *h, tn_index index, uint64_t root,

@@ -158,14 +158,15 @@ tn_status store_verify(const tn_store *store)
 tn_status store_verify_view(const tn_store *store, const tn_segment *view)
 {
     struct report report = {0};
+    tn_status status = TN_OK;
 
     segment_check(view, &report);
     if (store->held_commit) {
         store_check_superblock(view, &report);
-        sums_check(view, &report);
+        status = sums_check(view, &report);
     }
     if (report.findings == 0)
-        return TN_OK;
+        return status;
     return error_set(TN_ECORRUPT,
                      "%s: the store is damaged: %zu things are wrong; "
                      "tenon check tells which",

@@ -327,16 +327,13 @@ void sums_report_page(uint64_t page, const char *object, size_t others,
         STORE_PAGE, more);
 }
 
-void sums_check(const tn_segment *view, struct report *report)
+tn_status sums_check(const tn_segment *view, struct report *report)
 {
     struct sums_audit *audit = malloc(sizeof(*audit));
     struct crew crew = {.count = 0};
 
-    if (audit == NULL) {
-        report->layer = "page sums";
-        report_add(report, "P1", 0, NULL, "no memory to check the page sums");
-        return;
-    }
+    if (audit == NULL)
+        return error_set(TN_ENOMEM, "no memory to check page sums");
     if (sums_audit_prepare(audit, view, report)) {
         if (audit->pages > THREADS_FROM)
             crew_start(&crew, thread_processors() - 1, sums_audit_work, audit);
@@ -347,4 +344,5 @@ void sums_check(const tn_segment *view, struct report *report)
             sums_report_page(audit->bad[i], NULL, 0, report);
     }
     free(audit);
+    return TN_OK;
 }

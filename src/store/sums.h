@@ -51,9 +51,9 @@ tn_status sums_seal(tn_segment *seg, uint64_t pages);
 
 /* Report each page of a store's view that is not what its sum says (P1), words
  * behind the last sum that are not zero (P2), and a superblock that is not the
- * one of this commit (P3).  The view is of a commit: a
- * store in shared use has no sums that count. */
-void sums_check(const tn_segment *view, struct report *report);
+ * one of this commit (P3).  The view is of a commit: a store in shared use has
+ * no sums that count.  TN_ENOMEM: nothing was looked at. */
+tn_status sums_check(const tn_segment *view, struct report *report);
 
 /* The same in steps, so that threads can share the work and somebody else can
  * report: prepare, then any number of threads in sums_audit_work(), which takes
