@@ -167,7 +167,8 @@ static tn_status note(const tn_segment *seg, struct chain *chain, bool *still)
 
     *still = false;
     if (!sequence_begin(&h->sequence, &seen))
-        return TN_OK;
+        return error_set(TN_EBUSY, "whoever changes the heap is dead or "
+                                   "stopped");
     chain->heap = *h;
     chain->count = 0;
     while (segment_within_reach(seg) == TN_OK && next_piece(h, &piece))

@@ -194,3 +194,42 @@ Test(walk, ends_at_a_damaged_block)
     cr_expect(eq(u64, tally.next, tn_handle_of(seg, p) - 8));
     tn_segment_detach(seg);
 }
+
+/* As if somebody had died while he changed the heap. */
+Test(walk, of_a_store_that_is_never_still_is_given_up, .timeout = 10)
+{
+    struct tally tally = {.stop_after = 3};
+    tn_store *writer, *reader;
+    struct heap *h;
+
+    stores_make(PATH, TN_INDEX_MAP);
+    cr_assert(eq(int, tn_store_open(&writer, PATH, TN_SHARED, NULL), TN_OK));
+    cr_assert(eq(int, tn_store_open(&reader, PATH, TN_READ_ONLY, NULL), TN_OK));
+    h = segment_heap(tn_store_segment(writer));
+    h->sequence++;
+    cr_expect(
+        eq(int, tn_walk(tn_store_segment(reader), meet, &tally), TN_EBUSY));
+    cr_expect(eq(u64, tally.next, 0), "nothing was visited");
+    h->sequence--;
+    cr_expect(
+        eq(int, tn_walk(tn_store_segment(reader), meet, &tally), TN_ECANCELED));
+    walk(tn_store_segment(reader));
+    tn_store_close(reader);
+    tn_store_close(writer);
+}
+
+Test(walk, of_many_blocks_in_shared_use_meets_all)
+{
+    tn_store *writer, *reader;
+    struct tally tally;
+
+    stores_make(PATH, TN_INDEX_MAP);
+    cr_assert(eq(int, tn_store_open(&writer, PATH, TN_SHARED, NULL), TN_OK));
+    for (int i = 0; i < 5000; i++)
+        cr_assert(tn_alloc(tn_store_segment(writer), 16) != NULL);
+    cr_assert(eq(int, tn_store_open(&reader, PATH, TN_READ_ONLY, NULL), TN_OK));
+    tally = walk(tn_store_segment(reader));
+    cr_expect(ge(sz, tally.blocks[TN_USE_RAW], 5000));
+    tn_store_close(reader);
+    tn_store_close(writer);
+}
