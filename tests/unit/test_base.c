@@ -5,11 +5,15 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "image/base.h"
+#include "image/index.h"
+#include "lib/faults.h"
 #include "lib/snapshots.h"
 #include "lib/stores.h"
 #include "lib/tmpdir.h"
@@ -140,6 +144,120 @@ Test(base, survives_every_flipped_bit_of_header_and_index)
         }
         byte ^= (unsigned char)(1 << bit % 8);
         stores_write("base", &byte, 1, bit / 8);
+    }
+    free(slot.frame);
+}
+
+/* --- Lies whose digests fit ----------------------------------------------- */
+
+static struct image_tail *tail_in(char *bytes)
+{
+    return (struct image_tail *)(bytes + snapshot.size) - 1;
+}
+
+static struct image_index *index_in(char *bytes)
+{
+    return (struct image_index *)(bytes + tail_in(bytes)->offset +
+                                  sizeof(struct image_frame));
+}
+
+static void lie_first(char *bytes)
+{
+    index_in(bytes)->first = 1;
+}
+
+static void lie_end(char *bytes)
+{
+    index_in(bytes)->end++;
+}
+
+static struct image_entry *entry_in(char *bytes)
+{
+    return (struct image_entry *)(index_in(bytes) + 1);
+}
+
+static void lie_number(char *bytes)
+{
+    entry_in(bytes)->number++;
+}
+
+static void lie_chunk(char *bytes)
+{
+    entry_in(bytes)->chunk_bytes -= 16;
+}
+
+static void lie_frame(char *bytes)
+{
+    entry_in(bytes)->frame_bytes = UINT32_MAX;
+}
+
+static void lie_place(char *bytes)
+{
+    entry_in(bytes)->frame_bytes++;
+}
+
+static void lie_previous(char *bytes)
+{
+    tail_in(bytes)->previous = 200;
+}
+
+static void lie_magic(char *bytes)
+{
+    ((struct image_frame *)(bytes + tail_in(bytes)->offset))->magic++;
+}
+
+static void lie_count(char *bytes)
+{
+    index_in(bytes)->count++;
+}
+
+Test(base, is_refused_if_its_index_is_not_of_its_chunks)
+{
+    static void (*const lies[])(char *bytes) = {
+        lie_first, lie_end,      lie_number, lie_chunk, lie_frame,
+        lie_place, lie_previous, lie_magic,  lie_count};
+    struct slot slot = {.frame = malloc(compress_bound()), .size = IMAGE_CHUNK};
+    char *bytes = malloc(snapshot.size);
+
+    for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
+        struct base *base = NULL;
+        struct image_tail *tail = tail_in(bytes);
+        tn_status status;
+
+        memcpy(bytes, snapshot.bytes, snapshot.size);
+        lies[i](bytes);
+        tail->digest = digest64(bytes + tail->offset,
+                                tail->frame_bytes - sizeof(tail->digest));
+        stores_put("base", bytes, snapshot.size);
+        status = base_open(&base, "base");
+        if (status == TN_OK)
+            status = base_fetch(base, &slot);
+        cr_expect(eq(int, status, TN_ECORRUPT), "lie %zu", i);
+        base_close(base);
+    }
+    free(slot.frame);
+    free(bytes);
+}
+
+/* The disk fails: that is said, and not taken for damage. */
+Test(base, that_cannot_be_read_is_not_called_damaged)
+{
+    struct slot slot = {.frame = malloc(compress_bound()), .size = IMAGE_CHUNK};
+    int descriptors = faults_descriptors();
+    bool failed = true;
+
+    for (int n = 0; failed; n++) {
+        struct base *base = NULL;
+        tn_status status;
+
+        faults_refuse_op(FAULT_READ, n, EIO);
+        status = base_open(&base, "base");
+        if (status == TN_OK)
+            status = base_fetch(base, &slot);
+        base_close(base);
+        failed = faults_end();
+        cr_assert(eq(int, status, failed ? TN_EIO : TN_OK), "read %d", n);
+        cr_assert(eq(int, faults_descriptors(), descriptors));
     }
     free(slot.frame);
 }

@@ -2,7 +2,9 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include "base/digest.h"
 #include "heap/block.h"
+#include "lib/faults.h"
 #include "lib/stores.h"
 #include "lib/tmpdir.h"
 #include "segment/segment.h"
@@ -11,9 +13,12 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <criterion/parameterized.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define PATH "dumped.tn"
 
@@ -302,6 +307,303 @@ Test(dump, ends_wherever_a_file_is_cut_off)
         cr_assert(ne(int, dump(0), TN_OK), "%zu bytes", n);
         cr_expect(says("wrong"), "%zu bytes", n);
     }
+}
+
+/* --- Damaged journals ----------------------------------------------------- */
+
+#define JOURNAL PATH "-journal"
+
+/* The journal of two commits, as it is while the store is open. */
+static char *journal;
+static size_t journal_size;
+
+static struct journal_record *record_at(size_t off)
+{
+    return (struct journal_record *)(journal + off);
+}
+
+static struct journal_record *first_record(void)
+{
+    return record_at(JOURNAL_RECORDS_OFF);
+}
+
+static struct journal_record *second_record(void)
+{
+    uint64_t bytes = first_record()->bytes;
+
+    return record_at(JOURNAL_RECORDS_OFF +
+                     (bytes + STORE_SECTOR - 1) / STORE_SECTOR * STORE_SECTOR);
+}
+
+static struct journal_run *first_run(void)
+{
+    return (struct journal_run *)(first_record() + 1);
+}
+
+static void reseal(struct journal_record *record)
+{
+    record->digest = digest64((char *)record + sizeof(record->digest),
+                              record->bytes - sizeof(record->digest));
+}
+
+static void make_journal(void)
+{
+    tn_store *store;
+    tn_segment *seg;
+
+    cr_assert(
+        eq(int,
+           tn_store_open(&store, PATH, TN_DURABLE | TN_CREATE, &stores_options),
+           TN_OK));
+    for (int i = 0; i < 2; i++) {
+        cr_assert(eq(int, tn_begin(store, &seg), TN_OK));
+        cr_assert(eq(
+            int, tn_construct(seg, TN_ANONYMOUS, &stores_item, 1, NULL, NULL),
+            TN_OK));
+        cr_assert(eq(int, tn_commit(store), TN_OK));
+    }
+    journal_size = stores_length(JOURNAL);
+    journal = malloc(journal_size);
+    stores_read(JOURNAL, journal, journal_size, 0);
+    tn_store_close(store);
+}
+
+/* Damage it, dump it, and put it right again. */
+static void expect_of_journal(void (*damage)(void), const char *what)
+{
+    char *whole = malloc(journal_size);
+
+    memcpy(whole, journal, journal_size);
+    damage();
+    stores_put(JOURNAL, journal, journal_size);
+    dump(TN_DUMP_JOURNAL);
+    cr_expect(says(what), "not said: %s\n%s", what, text);
+    memcpy(journal, whole, journal_size);
+    free(whole);
+}
+
+static void spoil_headers(void)
+{
+    journal[40]++;
+    journal[STORE_SECTOR + 40]++;
+}
+
+static void spoil_digest(void)
+{
+    first_record()->nonce++;
+}
+
+static void claim_zeros(void)
+{
+    struct journal_record *record = first_record();
+
+    *first_run() = (struct journal_run){8192, JOURNAL_ZEROS | 4096};
+    record->bytes = sizeof(*record) + sizeof(*first_run());
+    reseal(record);
+}
+
+static void write_first_page(void)
+{
+    claim_zeros();
+    first_run()->offset = STORE_SECTOR;
+    reseal(first_record());
+}
+
+static void write_behind_end(void)
+{
+    first_run()->offset = first_record()->file_size;
+    reseal(first_record());
+}
+
+static void write_nothing(void)
+{
+    first_run()->length = 0;
+    reseal(first_record());
+}
+
+static void write_more_than_it_has(void)
+{
+    first_run()->length = first_record()->bytes;
+    reseal(first_record());
+}
+
+static void end_in_a_run(void)
+{
+    claim_zeros();
+    first_record()->bytes += 8;
+    reseal(first_record());
+}
+
+static void skip_a_number(void)
+{
+    second_record()->number++;
+    reseal(second_record());
+}
+
+static void break_the_chain(void)
+{
+    second_record()->chain++;
+    reseal(second_record());
+}
+
+static void claim_a_size(void)
+{
+    second_record()->bytes = UINT64_C(1) << 60;
+}
+
+static void claim_no_size(void)
+{
+    second_record()->bytes = 8;
+}
+
+static void leave_another(void)
+{
+    second_record()->salt++;
+}
+
+Test(dump, tells_what_is_wrong_with_a_journal)
+{
+    static const struct {
+        void (*damage)(void);
+        const char *what;
+    } cases[] = {
+        {spoil_headers, "wrong: no header is valid, so that no record counts"},
+        {spoil_digest, "wrong, the bytes have "},
+        {claim_zeros, "zeros; block "},
+        {write_first_page, "fits neither record nor store"},
+        {write_behind_end, "fits neither record nor store"},
+        {write_nothing, "wrong: a run of 0 bytes at "},
+        {write_more_than_it_has, "fits neither record nor store"},
+        {end_in_a_run, "wrong: the runs do not end with the record"},
+        {skip_a_number, "has this salt, but not the next number"},
+        {break_the_chain, "written after another record"},
+        {claim_a_size, "claims a size that cannot be"},
+        {claim_no_size, "claims a size that cannot be"},
+        {leave_another, "of an older generation, or no record"},
+    };
+
+    make_journal();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        expect_of_journal(cases[i].damage, cases[i].what);
+    free(journal);
+}
+
+Test(dump, shows_no_journal_that_is_none)
+{
+    stores_make(PATH, TN_INDEX_MAP);
+    stores_put(JOURNAL, "short", 5);
+    cr_expect(eq(int, dump(TN_DUMP_JOURNAL), TN_ECORRUPT));
+    cr_expect(says("too few, or too many, for a journal"));
+    cr_assert(eq(int, unlink(JOURNAL), 0));
+    cr_assert(eq(int, mkdir(JOURNAL, 0700), 0));
+    cr_expect(eq(int, dump(TN_DUMP_JOURNAL), TN_ECORRUPT));
+    cr_expect(says("journal: it cannot be read"));
+}
+
+/* An operation that fails is said; the rest of the dump follows. */
+Test(dump, goes_on_where_something_cannot_be_read)
+{
+    int descriptors = faults_descriptors();
+    bool failed = true;
+
+    make_journal();
+    free(journal);
+    for (int n = 0; failed; n++) {
+        tn_status status;
+
+        faults_refuse(n, EIO);
+        status = dump(0);
+        failed = faults_end();
+        if (!failed)
+            cr_expect(eq(int, status, TN_OK));
+        cr_assert(eq(int, faults_descriptors(), descriptors), "%d", n);
+        cr_assert(status == TN_OK || stores_documented(status), "%d", n);
+        if (failed && text[0] != '\0' && status != TN_OK)
+            cr_expect(says("wrong") || says("now") || status == TN_EIO,
+                      "%d: %s", n, text);
+    }
+}
+
+/* --- Other damage --------------------------------------------------------- */
+
+Test(dump, says_how_the_store_was_left)
+{
+    struct marks marks = {.boot = mark_seal(STORE_BOOT_UNKNOWN)};
+
+    stores_make(PATH, TN_INDEX_MAP);
+    stores_set_state(PATH, STORE_SHARED);
+    stores_write(PATH, &marks, sizeof(marks), STORE_MARKS_OFF);
+    dump(TN_DUMP_SUPERBLOCK);
+    cr_expect(says("SHARED: in shared use"));
+    cr_expect(says("the machine did not tell its boot"));
+    stores_set_state(PATH, STORE_LIVE);
+    dump(TN_DUMP_SUPERBLOCK);
+    cr_expect(says("LIVE: in durable use"));
+    stores_set_state(PATH, 3);
+    cr_expect(eq(int, dump(TN_DUMP_SUPERBLOCK), TN_ECORRUPT));
+    cr_expect(says("none of the three"));
+}
+
+/* A segment of four blocks in a row; what is done to the headers of the first
+ * and of the third, and what is said of it. */
+static void expect_of_blocks(enum block_state first, enum block_state third,
+                             uint64_t prev_used, const char *what)
+{
+    tn_segment *seg;
+    struct heap *h;
+    uint64_t off[4], size;
+    size_t n;
+    FILE *f;
+
+    cr_assert(eq(int, tn_segment_create_heap(&seg, 65536, NULL), TN_OK));
+    h = segment_heap(seg);
+    for (int i = 0; i < 4; i++)
+        off[i] = heap_off(h, tn_alloc(seg, 2000));
+    size = word_size(word_load(h, off[0]));
+    word_store(h, off[0], word_make(off[0], size, HEAP_PREV_USED, first));
+    word_store(h, off[2], word_make(off[2], size, prev_used, third));
+    free(text);
+    f = open_memstream(&text, &n);
+    tn_dump_segment(seg, TN_DUMP_BLOCKS, f);
+    fclose(f);
+    cr_expect(says(what), "not said: %s\n%s", what, text);
+    tn_segment_detach(seg);
+}
+
+Test(dump, tells_what_is_wrong_with_a_block)
+{
+    expect_of_blocks(BLOCK_FIXED, BLOCK_RAW, HEAP_PREV_USED,
+                     "wrong: no block of the heap's own is here");
+    expect_of_blocks(BLOCK_BUILDING, BLOCK_RAW, HEAP_PREV_USED,
+                     "an object that is being made or destroyed");
+    expect_of_blocks(BLOCK_TYPE, BLOCK_RAW, HEAP_PREV_USED,
+                     "wrong: the description of the type is damaged");
+    expect_of_blocks(BLOCK_RAW, BLOCK_RAW, 0,
+                     "wrong: P says that the one before is free");
+    expect_of_blocks(BLOCK_FREE, BLOCK_RAW, HEAP_PREV_USED,
+                     "wrong: P says that the one before is in use");
+    expect_of_blocks(BLOCK_FREE, BLOCK_RAW, HEAP_PREV_USED,
+                     "wrong: the one before ends with ");
+}
+
+/* The block that ends the chain stands where another one was. */
+Test(dump, tells_where_a_chain_ends_too_early)
+{
+    tn_segment *seg;
+    struct heap *h;
+    uint64_t off;
+    size_t n;
+    FILE *f;
+
+    cr_assert(eq(int, tn_segment_create_heap(&seg, 65536, NULL), TN_OK));
+    h = segment_heap(seg);
+    off = heap_off(h, tn_alloc(seg, 2000));
+    word_store(h, off, word_make(off, 0, HEAP_PREV_USED, BLOCK_FIXED));
+    f = open_memstream(&text, &n);
+    cr_expect(eq(int, tn_dump_segment(seg, TN_DUMP_BLOCKS, f), TN_ECORRUPT));
+    fclose(f);
+    cr_expect(says("and the heap's header says at "));
+    tn_segment_detach(seg);
 }
 
 static uint64_t random_next(uint64_t *state)

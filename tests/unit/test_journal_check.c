@@ -8,12 +8,15 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/digest.h"
 #include "lib/child.h"
+#include "lib/faults.h"
 #include "lib/stores.h"
 #include "lib/tmpdir.h"
 #include "store/journal.h"
@@ -244,4 +247,136 @@ Test(journal_check, readers_do_without_marks_that_are_not_whole)
     OK(tn_find(tn_store_segment(store), "item/2", NULL, &p, NULL));
     OK(tn_store_close(store));
     cr_expect(eq(str, broken_rules(), "B4 "));
+}
+
+/* --- A journal of another store ------------------------------------------- */
+
+static void copy(const char *from, const char *to)
+{
+    size_t size = stores_length(from);
+    char *bytes = malloc(size);
+
+    stores_read(from, bytes, size, 0);
+    stores_put(to, bytes, size);
+    free(bytes);
+}
+
+/* A store that was closed in order, with its journal. */
+static void make_other(void)
+{
+    tn_store *store;
+
+    OK(tn_store_open(&store, "other", TN_DURABLE | TN_CREATE, &stores_options));
+    add(store, 1);
+    OK(tn_store_close(store));
+}
+
+static void expect_of_other(const char *rule, tn_status status)
+{
+    char rules[256] = "";
+    struct heard heard = {0};
+
+    cr_expect(eq(int, tn_check_file("other", NULL, hear, &heard), status), "%s",
+              tn_errmsg());
+    snprintf(rules, sizeof(rules), "%s", heard.rules);
+    cr_expect(eq(str, rules, (char *)rule));
+}
+
+Test(journal_check, minds_a_foreign_journal_only_if_it_has_commits)
+{
+    char zeros[2 * SLOT] = {0};
+    tn_store *store;
+
+    make_other();
+    expect_of_other("", TN_OK);
+    copy("s-journal", "other-journal");
+    expect_of_other("O5 ", TN_EJOURNAL);
+    stores_write("other-journal", zeros, sizeof(zeros), 0);
+    expect_of_other("", TN_OK);
+    OK(tn_store_open(&store, "s", TN_DURABLE, NULL));
+    OK(tn_store_close(store));
+    copy("s-journal", "other-journal");
+    expect_of_other("", TN_OK);
+    OK(tn_store_open(&store, "other", TN_DURABLE, NULL));
+    OK(tn_store_close(store));
+}
+
+/* Whose records cannot be told: they may be commits. */
+Test(journal_check, minds_a_foreign_journal_that_is_damaged)
+{
+    make_other();
+    copy("s-journal", "other-journal");
+    flip(place_of_record(0) + 100);
+    copy("s-journal", "other-journal");
+    expect_of_other("O5 ", TN_EJOURNAL);
+}
+
+Test(journal_check, says_so_when_a_foreign_journal_cannot_be_read)
+{
+    tn_status status;
+    bool failed = true;
+
+    make_other();
+    copy("s-journal", "other-journal");
+    for (int n = 0; failed; n++) {
+        faults_refuse_op(FAULT_READ, n, EIO);
+        status = tn_check_file("other", NULL, NULL, NULL);
+        failed = faults_end();
+        cr_assert(eq(int, status, failed ? TN_EIO : TN_EJOURNAL), "%d", n);
+    }
+}
+
+/* --- A journal in use ----------------------------------------------------- */
+
+/* There is time for a writer to put it right, and then it is damage. */
+Test(journal_check, finds_damage_though_a_writer_is_there)
+{
+    tn_store *store;
+
+    OK(tn_store_open(&store, "s", TN_DURABLE, NULL));
+    cr_expect(eq(str, broken_rules(), ""));
+    flip(2000);
+    cr_expect(eq(str, broken_rules(), "J5 "));
+    flip(2000);
+    cr_expect(eq(str, broken_rules(), ""));
+    OK(tn_store_close(store));
+}
+
+/* The first record becomes damaged just before the n-th read. */
+static struct {
+    int before;
+    uint64_t at;
+} fate;
+
+static int damage_in_time(void *arg, const struct fault_event *event)
+{
+    (void)arg;
+    if (event->op == FAULT_READ && fate.before-- == 0)
+        flip(fate.at);
+    return 0;
+}
+
+Test(journal_check, finds_a_record_that_is_damaged_meanwhile)
+{
+    size_t found = 0, missed = 0;
+
+    for (int n = 0; n < 40; n++) {
+        struct heard heard = {0};
+        tn_status status;
+
+        fate.before = n;
+        fate.at = place_of_record(0) + 100;
+        fault_set_hook(damage_in_time, NULL);
+        status = tn_check_file("s", NULL, hear, &heard);
+        fault_set_hook(NULL, NULL);
+        if (fate.before < 0)
+            flip(fate.at);
+        cr_assert(status == TN_OK || status == TN_ECORRUPT, "%d: %d, %s", n,
+                  status, tn_errmsg());
+        cr_assert(eq(int, status != TN_OK, heard.findings != 0), "%d", n);
+        found += status != TN_OK;
+        missed += status == TN_OK;
+    }
+    cr_expect(gt(sz, found, 5));
+    cr_expect(gt(sz, missed, 0), "it was read for the last time before");
 }

@@ -271,3 +271,82 @@ Test(sums, leave_no_memory_in_use)
     cr_assert(eq(int, tn_commit(store), TN_OK));
     cr_assert(eq(int, tn_store_close(store), TN_OK));
 }
+
+/* --- More damage than is kept --------------------------------------------- */
+
+enum { LARGE = 20 * 1024 * 1024, DAMAGED = 4700, THREADS = 3 };
+
+/* A store of one large object, DAMAGED pages of which have changed. */
+static void make_damaged(void)
+{
+    tn_options options = {.size = LARGE + LARGE / 8};
+    unsigned char byte = 1;
+    tn_store *store;
+    tn_segment *w;
+    int fd;
+
+    cr_assert(eq(int,
+                 tn_store_open(&store, "s", TN_DURABLE | TN_CREATE, &options),
+                 TN_OK));
+    cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+    cr_assert(
+        eq(int, tn_construct(w, "large", TN_BYTES, LARGE, NULL, NULL), TN_OK));
+    cr_assert(eq(int, tn_commit(store), TN_OK));
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    fd = open("s", O_RDWR);
+    for (off_t i = 0; i < DAMAGED; i++)
+        cr_assert(
+            eq(int, (int)pwrite(fd, &byte, 1, (100 + i) * STORE_PAGE), 1));
+    close(fd);
+}
+
+/* Findings, and whether their places ascend without a gap. */
+struct places {
+    size_t count;
+    uint64_t next;
+    bool ascend;
+};
+
+static void note_place(void *arg, const tn_finding *finding)
+{
+    struct places *places = arg;
+
+    places->ascend &= places->count == 0 || finding->offset == places->next;
+    places->next = finding->offset + STORE_PAGE;
+    places->count++;
+}
+
+Test(sums, are_all_counted_and_the_first_are_told)
+{
+    tn_check_options options = {.threads = THREADS, .max_findings = 10000};
+    struct places places = {.ascend = true};
+    char number[16];
+
+    make_damaged();
+    cr_expect(eq(int, tn_check_file("s", &options, note_place, &places),
+                 TN_ECORRUPT));
+    snprintf(number, sizeof(number), " %d things", DAMAGED);
+    cr_expect(strstr(tn_errmsg(), number) != NULL, "%s", tn_errmsg());
+    cr_expect(lt(sz, places.count, DAMAGED));
+    cr_expect(ge(sz, places.count, 4096));
+    cr_expect(places.ascend);
+}
+
+static bool stop(void *arg, uint64_t done, uint64_t total)
+{
+    (void)arg;
+    (void)done;
+    (void)total;
+    return false;
+}
+
+Test(sums, are_looked_at_no_more_when_the_check_is_canceled)
+{
+    tn_check_options options = {.threads = THREADS, .progress = stop};
+    struct places places = {.ascend = true};
+
+    make_damaged();
+    cr_expect(eq(int, tn_check_file("s", &options, note_place, &places),
+                 TN_ECANCELED));
+    cr_expect(eq(sz, places.count, 0));
+}
