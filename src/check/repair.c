@@ -109,10 +109,9 @@ static tn_status complete(struct repair *r)
     memset((char *)made->segment.base + heap_size(h), 0,
            sb->file_size - STORE_SEGMENT_OFF - heap_size(h));
     status = file_truncate(&made->file, sb->file_size);
-    if (status == TN_OK)
-        status = sums_seal(&made->segment, sb->file_size / STORE_PAGE);
     if (status != TN_OK)
         return status;
+    sums_seal(&made->segment, &made->file, sb->file_size / STORE_PAGE);
     superblock_seal(sb);
     sums_note_superblock(&made->segment, sb);
     return store_complete(&made->file, sb);

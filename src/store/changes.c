@@ -26,7 +26,7 @@
 enum {
     JOIN = 16,  /* equal bytes between two runs: cheaper than a run */
     ZEROS = 32, /* this many are worth a run of their own */
-    SUMS_A_RUN = 512,
+    SUMS_A_RUN = STORE_PAGE / sizeof(uint64_t),
     SUMS_JOIN = 64, /* sums that are as they were: cheaper than a pwrite() */
 };
 
@@ -164,18 +164,43 @@ static tn_status add_pages(tn_store *store)
 
 /* --- Sums ----------------------------------------------------------------- */
 
+/* The sum of a page, ascending from one call to the next.  *next is the first
+ * of the changed pages that was not asked for: what the file has there does not
+ * count. */
+static uint64_t fresh_sum(const tn_store *store, struct sums_scan *scan,
+                          uint64_t page, size_t *next)
+{
+    const struct durable *d = store->durable;
+
+    while (*next < d->changed_count && d->changed[*next] < page)
+        ++*next;
+    if (*next < d->changed_count && d->changed[*next] == page)
+        return sums_of(store->region.base + page * STORE_PAGE);
+    return sums_scan_page(scan, page);
+}
+
+/* Of a block that no commit has.  Where it lies, most may be right. */
 static tn_status add_all_sums(tn_store *store, uint64_t pages)
 {
-    tn_segment *seg = &store->segment;
-    size_t words;
-    uint64_t *sums = sums_compute(seg, pages, &words);
-    tn_status status;
+    struct durable *d = store->durable;
+    struct sums_scan scan;
+    uint64_t sums[SUMS_A_RUN];
+    size_t next = 0;
+    tn_status status = TN_OK;
 
-    if (sums == NULL)
-        return error_set(TN_ENOMEM, "no memory for page sums");
-    status = journal_add(&store->durable->journal, sums_place(seg, 0), sums,
-                         words * sizeof(*sums));
-    free(sums);
+    if (!sums_scan_start(&scan, &store->segment,
+                         apply_is_pending(store) ? NULL : &store->file))
+        return TN_OK;
+    for (uint64_t page = 0; status == TN_OK && page < sums_scan_words(&scan);
+         page += SUMS_A_RUN) {
+        uint64_t place = sums_place(&store->segment, page);
+
+        for (size_t i = 0; i < SUMS_A_RUN; i++)
+            sums[i] =
+                page + i < pages ? fresh_sum(store, &scan, page + i, &next) : 0;
+        if (memcmp(committed_at(d, place), sums, sizeof(sums)) != 0)
+            status = journal_add(&d->journal, place, sums, sizeof(sums));
+    }
     return status;
 }
 

@@ -100,10 +100,9 @@ static tn_status seal(tn_store *made)
 {
     tn_status status = store_map(made, REGION_SHARED, NULL, false);
 
-    if (status == TN_OK)
-        status =
-            sums_seal(&made->segment, made->superblock.file_size / STORE_PAGE);
     if (status == TN_OK) {
+        sums_seal(&made->segment, &made->file,
+                  made->superblock.file_size / STORE_PAGE);
         superblock_seal(&made->superblock);
         sums_note_superblock(&made->segment, &made->superblock);
     }

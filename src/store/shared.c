@@ -385,10 +385,10 @@ static tn_status seal(tn_store *store)
         status = file_size(&store->file, &size);
     if (status == TN_OK && size > store->superblock.max_size)
         size = store->superblock.max_size; /* the rest is not the store's */
-    if (status == TN_OK)
-        status = sums_seal(&store->segment, size / STORE_PAGE);
-    if (status == TN_OK)
+    if (status == TN_OK) {
+        sums_seal(&store->segment, &store->file, size / STORE_PAGE);
         status = shared_sync(store);
+    }
     if (status == TN_OK)
         status = superblock_new_commit(&store->superblock);
     if (status == TN_OK)

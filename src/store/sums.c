@@ -147,20 +147,62 @@ static const char *page_at(const tn_segment *view, uint64_t page)
     return (const char *)view->base - STORE_SEGMENT_OFF + page * STORE_PAGE;
 }
 
-uint64_t *sums_compute(const tn_segment *view, uint64_t pages, size_t *words)
+bool sums_scan_start(struct sums_scan *scan, const tn_segment *view,
+                     const struct file *file)
 {
-    uint64_t first, block_pages, *sums;
+    *scan = (struct sums_scan){.view = view, .file = file};
+    return sums_find(view, &scan->first, &scan->block_pages);
+}
 
-    if (!sums_find(view, &first, &block_pages))
-        return NULL;
-    *words = words_for(block_pages);
-    sums = calloc(*words, sizeof(*sums));
-    if (sums == NULL)
-        return NULL;
-    for (uint64_t page = 1; page < pages && page < *words; page++)
-        if (page < first || page - first >= block_pages)
-            sums[page] = sums_of(page_at(view, page));
-    return sums;
+uint64_t sums_scan_words(const struct sums_scan *scan)
+{
+    return words_for(scan->block_pages);
+}
+
+/* Find the next ranges of data.  Blocks that were never written are not told
+ * from holes, except where memory has something for them: and that it has when
+ * something near was read.  So many are found before the first is read. */
+static void find_ranges(struct sums_scan *scan)
+{
+    tn_status status = TN_OK;
+
+    scan->at = scan->count = 0;
+    while (scan->count < SUMS_RANGES) {
+        uint64_t start, end;
+
+        status = file_find_data(scan->file, scan->known, &start, &end);
+        if (status != TN_OK || start == end)
+            break;
+        scan->data[scan->count].start = start;
+        scan->data[scan->count++].end = end;
+        scan->known = end;
+    }
+    if (status != TN_OK)
+        scan->file = NULL;
+    else if (scan->count < SUMS_RANGES)
+        scan->known = UINT64_MAX;
+}
+
+/* Has the file no bytes for this page? */
+static bool is_in_hole(struct sums_scan *scan, uint64_t page)
+{
+    uint64_t offset = page * STORE_PAGE;
+
+    while (scan->at < scan->count && scan->data[scan->at].end <= offset)
+        scan->at++;
+    if (scan->file != NULL && scan->at == scan->count && scan->known <= offset)
+        find_ranges(scan);
+    return scan->file != NULL &&
+           (scan->at == scan->count ||
+            offset + STORE_PAGE <= scan->data[scan->at].start);
+}
+
+uint64_t sums_scan_page(struct sums_scan *scan, uint64_t page)
+{
+    if (page == 0 || page - scan->first < scan->block_pages)
+        return 0;
+    return is_in_hole(scan, page) ? sums_of_zeros()
+                                  : sums_of(page_at(scan->view, page));
 }
 
 void sums_note_superblock(tn_segment *view, const struct superblock *sb)
@@ -173,24 +215,26 @@ void sums_note_superblock(tn_segment *view, const struct superblock *sb)
     sums[0] = sums_of_superblock(sb);
 }
 
-tn_status sums_seal(tn_segment *seg, uint64_t pages)
+/* What is right already is not stored to. */
+void sums_seal(tn_segment *seg, const struct file *file, uint64_t pages)
 {
-    uint64_t *sums;
-    size_t words;
+    struct sums_scan scan;
+    uint64_t *sums, words;
 
     if (seg->base->sums == 0)
-        return TN_OK;
-    if (!sums_suffice(seg, pages)) {
+        return;
+    if (!sums_suffice(seg, pages) || !sums_scan_start(&scan, seg, file)) {
         sums_drop(seg);
-        return TN_OK;
+        return;
     }
-    sums = sums_compute(seg, pages, &words);
-    if (sums == NULL)
-        return error_set(TN_ENOMEM, "no memory for page sums");
-    memcpy(heap_at(segment_heap(seg), seg->base->sums), sums,
-           words * sizeof(*sums));
-    free(sums);
-    return TN_OK;
+    sums = heap_at(segment_heap(seg), seg->base->sums);
+    words = sums_scan_words(&scan);
+    for (uint64_t page = 0; page < words; page++) {
+        uint64_t sum = page < pages ? sums_scan_page(&scan, page) : 0;
+
+        if (sums[page] != sum)
+            sums[page] = sum;
+    }
 }
 
 static const struct superblock *superblock_of(const tn_segment *view)

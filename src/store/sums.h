@@ -38,16 +38,36 @@ tn_status sums_make(tn_segment *view, uint64_t pages);
 /* Give the block back. */
 void sums_drop(tn_segment *view);
 
-/* All sums of the view as an array of as many words as the block has, computed
- * anew; the caller frees it.  NULL: no memory. */
-uint64_t *sums_compute(const tn_segment *view, uint64_t pages, size_t *words);
+/* Computes the sums of a view's pages one after the other, pages ascending. */
+enum { SUMS_RANGES = 256 };
+struct sums_scan {
+    const tn_segment *view;
+    const struct file *file;     /* NULL: nothing is known of holes */
+    uint64_t first, block_pages; /* where the sums are */
+    struct {
+        uint64_t start, end;
+    } data[SUMS_RANGES]; /* bytes of the file, with holes between them */
+    size_t at, count;    /* of those: not passed yet */
+    uint64_t known;      /* up to here there are no others */
+};
+
+/* file is what the view maps, all of it: where that has a hole, the pages are
+ * not looked at.  false: the view keeps no sums. */
+bool sums_scan_start(struct sums_scan *scan, const tn_segment *view,
+                     const struct file *file);
+
+/* Words that the block has; and the one that should stand for a page: 0 for the
+ * first, and for those of the sums. */
+uint64_t sums_scan_words(const struct sums_scan *scan);
+uint64_t sums_scan_page(struct sums_scan *scan, uint64_t page);
 
 /* Keep the sum of this sealed superblock in a view that has sums. */
 void sums_note_superblock(tn_segment *view, const struct superblock *sb);
 
 /* Put all sums but the superblock's right in memory, where they lie; without
- * room for all pages they are dropped.  Nobody else uses the segment. */
-tn_status sums_seal(tn_segment *seg, uint64_t pages);
+ * room for all pages they are dropped.  The segment is mapped from the file,
+ * stores and all, and nobody else uses it. */
+void sums_seal(tn_segment *seg, const struct file *file, uint64_t pages);
 
 /* Report each page of a store's view that is not what its sum says (P1), words
  * behind the last sum that are not zero (P2), and a superblock that is not the

@@ -5,14 +5,18 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <tenon.h>
 
 #include "lib/arena.h"
+#include "lib/child.h"
 #include "lib/tmpdir.h"
 #include "store/layout.h"
 
@@ -232,6 +236,141 @@ Test(sums, can_be_turned_off)
     cr_assert(eq(int, tn_store_close(store), TN_OK));
     flip(size_of_store() - 100, 1);
     cr_assert(ne(int, check(), TN_OK), "the next commit made them");
+}
+
+static void make_bytes(tn_segment *w, int number, size_t size)
+{
+    char name[32];
+    void *bytes;
+
+    snprintf(name, sizeof(name), "bytes%d", number);
+    cr_assert(
+        eq(int, tn_construct(w, name, TN_BYTES, size, NULL, &bytes), TN_OK));
+    memset(bytes, 1 + number, size);
+}
+
+static void put_bytes(tn_store *store, int number, size_t size)
+{
+    tn_segment *w;
+
+    cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+    make_bytes(w, number, size);
+    cr_assert(eq(int, tn_commit(store), TN_OK));
+}
+
+static const tn_options holes_without = {.page_sums = TN_SUMS_OFF,
+                                         .size = 16 << 20};
+
+/* A store without sums, with one hole after the other. */
+static tn_store *make_holes(void)
+{
+    tn_store *store;
+    tn_segment *w;
+    char name[32];
+
+    cr_assert(eq(
+        int, tn_store_open(&store, "s", TN_DURABLE | TN_CREATE, &holes_without),
+        TN_OK));
+    cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+    for (int i = 0; i < 700; i++)
+        make_bytes(w, i, 12000);
+    cr_assert(eq(int, tn_commit(store), TN_OK));
+    cr_assert(eq(int, tn_begin(store, &w), TN_OK));
+    for (int i = 0; i < 700; i += 2) {
+        snprintf(name, sizeof(name), "bytes%d", i);
+        cr_assert(eq(int, tn_destroy(w, name, TN_BYTES), TN_OK));
+    }
+    cr_assert(eq(int, tn_commit(store), TN_OK));
+    cr_assert(eq(int, tn_trim(store, NULL), TN_OK));
+    return store;
+}
+
+/* The first commit that keeps sums makes all of them, and looks at holes no
+ * more than at what it changed. */
+Test(sums, are_made_at_once_for_a_file_with_holes)
+{
+    tn_store *store;
+
+    cr_assert(eq(int, tn_store_close(make_holes()), TN_OK));
+    cr_assert(eq(int, tn_store_open(&store, "s", TN_DURABLE, NULL), TN_OK));
+    put_bytes(store, 1000, 30000);
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    cr_assert(eq(int, check(), TN_OK));
+    flip(size_of_store() - 100, 1);
+    cr_assert(ne(int, check(), TN_OK));
+}
+
+/* Commit what the reader keeps out of the file, and die. */
+static int commit_into_holes(struct child *parent, void *arg)
+{
+    tn_store *store;
+
+    (void)arg;
+    if (tn_store_open(&store, "s", TN_DURABLE, &holes_without) != TN_OK)
+        return 1;
+    put_bytes(store, 1000, 8000);
+    put_bytes(store, 1001, 3000000);
+    child_tell(parent);
+    child_await(parent);
+    return 0;
+}
+
+/* Forget the file's bytes in memory, so that blocks without any show. */
+static void drop_from_memory(void)
+{
+    int fd = open("s", O_RDONLY);
+
+    cr_assert(fd >= 0 && fsync(fd) == 0);
+    cr_assert(eq(int, posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0));
+    close(fd);
+}
+
+/* The last commit has bytes where the file has blocks that were never written
+ * to. */
+Test(sums, are_made_at_once_while_a_reader_holds_the_file)
+{
+    tn_store *store = make_holes(), *reader;
+    struct child c;
+
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    cr_assert(eq(int, tn_store_open(&reader, "s", TN_READ_ONLY, NULL), TN_OK));
+    child_start(&c, commit_into_holes, NULL);
+    cr_assert(child_await(&c));
+    cr_assert(eq(int, child_kill(&c), -SIGKILL));
+    drop_from_memory();
+    cr_assert(eq(int, tn_store_open(&store, "s", TN_DURABLE, NULL), TN_OK));
+    put_bytes(store, 1002, 8000);
+    cr_expect(eq(int, check(), TN_OK));
+    cr_assert(eq(int, tn_store_close(reader), TN_OK));
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    cr_expect(eq(int, check(), TN_OK));
+    flip(size_of_store() - 100, 1);
+    cr_assert(ne(int, check(), TN_OK));
+}
+
+static long faults_so_far(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+/* The kernel maps 16 pages a fault, or fewer. */
+Test(sums, of_what_was_never_written_are_known)
+{
+    tn_options large = {.size = (size_t)512 << 20};
+    tn_store *store;
+    long before;
+
+    cr_assert(eq(int,
+                 tn_store_open(&store, "s", TN_DURABLE | TN_CREATE, &large),
+                 TN_OK));
+    before = faults_so_far();
+    put_bytes(store, 1, 12000);
+    cr_expect(lt(long, faults_so_far() - before, 4000));
+    cr_assert(eq(int, tn_store_close(store), TN_OK));
+    cr_assert(eq(int, check(), TN_OK));
 }
 
 Test(sums, without_room_for_them_leave_the_transaction_open)
