@@ -212,21 +212,11 @@ static uint64_t flat_find(const struct scope *s, const struct index *ix,
 
 /* --- Finding the place of any name -------------------------------------- */
 
-/* The way from the root to a leaf, by level. */
-struct path {
-    uint64_t off[NODE_LEVELS];
-    uint32_t at[NODE_LEVELS];    /* entry taken; in the leaf: the place */
-    int32_t common[NODE_LEVELS]; /* bytes that name has in common with the
-                                    node's, if less than skip; else -1 */
-    bool least[NODE_LEVELS];     /* the name is less than all below */
-    int top;                     /* level of the root */
-    bool exact;                  /* the name is there */
-};
-
 /* The place of a name in a node with whose names it may have nothing in
  * common; shared bytes are known to be alike. */
 static bool place(const struct scope *s, const struct node *n,
-                  const struct name *name, size_t shared, struct path *path)
+                  const struct name *name, size_t shared,
+                  struct index_path *path)
 {
     struct name first;
     size_t common;
@@ -253,19 +243,19 @@ static bool place(const struct scope *s, const struct node *n,
  * looked at as what changes them must. */
 static bool find_path(const struct scope *s, const struct index *ix,
                       const struct name *name, bool to_change,
-                      struct path *path)
+                      struct index_path *path)
 {
     uint64_t off = load64(&ix->words[0]);
     size_t shared = 0;
     struct node n;
-    int level = NODE_LEVELS;
+    int level = INDEX_LEVELS;
 
     do {
         if (!(to_change ? node_read_owned(s, off, &n)
                         : node_read(s, off, &n)) ||
-            n.level >= level || (level < NODE_LEVELS && n.level != level - 1))
+            n.level >= level || (level < INDEX_LEVELS && n.level != level - 1))
             return false;
-        if (level == NODE_LEVELS)
+        if (level == INDEX_LEVELS)
             path->top = n.level;
         level = n.level;
         path->off[level] = off;
@@ -279,6 +269,8 @@ static bool find_path(const struct scope *s, const struct index *ix,
         if (!path->exact && path->at[level] > 0)
             path->at[level]--;
         off = load64(&n.children[path->at[level]]);
+        if (level == 1)
+            prefetch_leaf(s, off, MAP_LEAF_LOG2);
     } while (true);
     return true;
 }
@@ -287,12 +279,12 @@ static bool find_path(const struct scope *s, const struct index *ix,
 
 /* New nodes that an insertion needs, had before anything changes. */
 struct spares {
-    uint64_t off[NODE_LEVELS + 1]; /* by level: to split or to replace one */
+    uint64_t off[INDEX_LEVELS + 1]; /* by level: to split or to replace one */
 };
 
 static void spares_free(struct heap *h, const struct spares *spares)
 {
-    for (int level = 0; level <= NODE_LEVELS; level++) {
+    for (int level = 0; level <= INDEX_LEVELS; level++) {
         if (spares->off[level] != 0)
             (void)heap_free(h, heap_at(h, spares->off[level]));
     }
@@ -312,7 +304,8 @@ static bool may_grow(const struct scope *s, const struct index_node *n)
 /* Get what a full leaf and full nodes above it need.  A new root begins with
  * the least capacity. */
 static tn_status spares_get(struct heap *h, const struct scope *s,
-                            const struct path *path, struct spares *spares)
+                            const struct index_path *path,
+                            struct spares *spares)
 {
     memset(spares, 0, sizeof(*spares));
     for (int level = 0; level <= path->top + 1; level++) {
@@ -325,7 +318,7 @@ static tn_status spares_get(struct heap *h, const struct scope *s,
                 return TN_OK;
             log2 = (uint8_t)(n->capacity_log2 + may_grow(s, n));
         }
-        if (level < NODE_LEVELS)
+        if (level < INDEX_LEVELS)
             spares->off[level] = node_make(h, (uint8_t)level, log2);
         if (spares->off[level] == 0) {
             spares_free(h, spares);
@@ -351,8 +344,8 @@ static void tell_neighbours(const struct scope *s, uint64_t off)
 
 /* Move all that a node has into fresh, and fresh into its place. */
 static void replace_node(struct heap *h, const struct scope *s,
-                         struct index *ix, const struct path *path, int level,
-                         uint64_t fresh)
+                         struct index *ix, const struct index_path *path,
+                         int level, uint64_t fresh)
 {
     struct index_node *from = node_at(s, path->off[level]);
     struct index_node *to = node_at(s, fresh);
@@ -424,9 +417,10 @@ static void add_root(const struct scope *s, struct index *ix, uint64_t old,
 
 /* Put the entry into a full node by splitting it; *right gets the new node.
  * Names that come in order leave full nodes behind them. */
-static void split_and_insert(const struct scope *s, const struct path *path,
-                             int level, uint32_t at, uint64_t record,
-                             uint64_t child, uint64_t right_off)
+static void split_and_insert(const struct scope *s,
+                             const struct index_path *path, int level,
+                             uint32_t at, uint64_t record, uint64_t child,
+                             uint64_t right_off)
 {
     struct index_node *n = node_at(s, path->off[level]);
     struct index_node *right = node_at(s, right_off);
@@ -444,7 +438,8 @@ static void split_and_insert(const struct scope *s, const struct path *path,
 
 /* Put an entry into the leaf, and into the nodes above it what follows. */
 static void insert_up(struct heap *h, const struct scope *s, struct index *ix,
-                      struct path *path, struct spares *spares, uint64_t record)
+                      struct index_path *path, struct spares *spares,
+                      uint64_t record)
 {
     uint64_t child = 0;
 
@@ -477,7 +472,7 @@ static void insert_up(struct heap *h, const struct scope *s, struct index *ix,
 
 /* Make the nodes on the way fit for a name that does not begin as theirs do,
  * or is less than all. */
-static void prepare_path(const struct scope *s, struct path *path,
+static void prepare_path(const struct scope *s, struct index_path *path,
                          uint64_t record)
 {
     struct index_node *n;
@@ -505,20 +500,34 @@ static tn_status insert_first(struct heap *h, const struct scope *s,
     return TN_OK;
 }
 
+static tn_status tree_place(const struct scope *s, const struct index *ix,
+                            const struct name *name, struct index_place *place)
+{
+    struct index_path *path = &place->path;
+
+    place->record = 0;
+    if (ix->words[0] == 0)
+        return TN_OK;
+    if (!find_path(s, ix, name, true, path))
+        return TN_ECORRUPT;
+    if (path->exact)
+        place->record = node_records(node_at(s, path->off[0]))[path->at[0]];
+    return TN_OK;
+}
+
 static tn_status tree_insert(struct heap *h, const struct scope *s,
                              struct index *ix, uint64_t record,
-                             const struct name *name)
+                             const struct name *name,
+                             const struct index_place *place)
 {
+    struct index_path path;
     struct spares spares;
-    struct path path;
     tn_status status;
 
+    (void)name;
     if (ix->words[0] == 0)
         return insert_first(h, s, ix, record);
-    if (!find_path(s, ix, name, true, &path))
-        return TN_ECORRUPT;
-    if (path.exact)
-        return TN_EEXIST;
+    path = place->path;
     status = spares_get(h, s, &path, &spares);
     if (status != TN_OK)
         return status;
@@ -609,7 +618,7 @@ static void lower_root(struct heap *h, const struct scope *s, struct index *ix)
 
 /* After an entry was taken from the leaf, set right the nodes above it. */
 static void remove_up(struct heap *h, const struct scope *s,
-                      const struct path *path)
+                      const struct index_path *path)
 {
     bool first = path->at[0] == 0; /* was it the node's first? */
 
@@ -637,7 +646,7 @@ static tn_status tree_remove(struct heap *h, const struct scope *s,
                              const struct name *name)
 {
     struct index_node *leaf;
-    struct path path;
+    struct index_path path;
 
     if (!find_path(s, ix, name, true, &path) || !path.exact)
         return TN_ECORRUPT;
@@ -680,7 +689,7 @@ static void compact(struct heap *h, const struct scope *s, uint64_t off,
 /* Let a root that has shrunk be no larger than it must. */
 static void trim_root(struct heap *h, const struct scope *s, struct index *ix)
 {
-    struct path path = {.off = {ix->words[0]}};
+    struct index_path path = {.off = {ix->words[0]}};
     struct node root;
     uint64_t fresh;
     uint8_t log2;
@@ -755,7 +764,7 @@ static tn_status tree_seek(const struct scope *s, const struct index *ix,
                            struct index_cursor *cursor, const struct name *name,
                            bool after)
 {
-    struct path path;
+    struct index_path path;
 
     if (!find_path(s, ix, name, false, &path))
         return TN_OK; /* empty, or damaged */
@@ -774,9 +783,9 @@ static uint64_t tree_next(const struct scope *s, const struct index *ix,
 }
 
 #define BTREE                                                                  \
-    .insert = tree_insert, .remove = tree_remove, .reserve = tree_reserve,     \
-    .shrink = tree_shrink, .clear = tree_clear, .seek = tree_seek,             \
-    .next = tree_next, .check = btree_check
+    .place = tree_place, .insert = tree_insert, .remove = tree_remove,         \
+    .reserve = tree_reserve, .shrink = tree_shrink, .clear = tree_clear,       \
+    .seek = tree_seek, .next = tree_next, .check = btree_check
 
 const struct index_kind index_map = {.find = map_find, BTREE};
 const struct index_kind index_flat = {.find = flat_find, BTREE};

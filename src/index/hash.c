@@ -73,10 +73,11 @@ find_further(const struct scope *s, const struct directory *d, uint64_t hash,
 
 /* Nearly every search ends here, having waited for a line and a record.  It is
  * short so that a processor can begin the next one meanwhile. */
-uint64_t hash_find(const struct scope *s, const struct index *ix,
-                   const struct name *name)
+static inline uint64_t find_hashed(const struct scope *s,
+                                   const struct index *ix, uint64_t hash,
+                                   const struct name *name)
 {
-    uint64_t hash = hash_of(name), page, record;
+    uint64_t page, record;
     const uint64_t *line;
     struct directory d;
     unsigned hits;
@@ -89,11 +90,19 @@ uint64_t hash_find(const struct scope *s, const struct index *ix,
     line = page_at(s, page)->slots + home_of(hash, d.lines_log2) * LINE_SLOTS;
     hits = tag_matches(line, tag_of(hash));
     if (unlikely(hits == 0))
-        return find_further(s, &d, hash, name);
+        return empties(line) != 0 && load64(&page_at(s, page)->next) == 0
+                   ? 0
+                   : find_further(s, &d, hash, name);
     record = load64(line + __builtin_ctz(hits)) & SLOT_OFF;
     return likely(name_is(s, record, name, TN_INDEX_HASH))
                ? record
                : find_further(s, &d, hash, name);
+}
+
+uint64_t hash_find(const struct scope *s, const struct index *ix,
+                   const struct name *name)
+{
+    return find_hashed(s, ix, hash_of(name), name);
 }
 
 /* --- Growing ------------------------------------------------------------- */
@@ -302,17 +311,25 @@ static tn_status add_page_behind(struct heap *h, const struct scope *s,
     return TN_OK;
 }
 
+static tn_status hash_place(const struct scope *s, const struct index *ix,
+                            const struct name *name, struct index_place *place)
+{
+    place->hash = hash_of(name);
+    place->record = find_hashed(s, ix, place->hash, name);
+    return TN_OK;
+}
+
 static tn_status hash_insert(struct heap *h, const struct scope *s,
                              struct index *ix, uint64_t record,
-                             const struct name *name)
+                             const struct name *name,
+                             const struct index_place *place)
 {
-    uint64_t hash = hash_of(name);
+    uint64_t hash = place->hash;
     tn_status status = TN_OK;
 
+    (void)name;
     if (ix->words[DIRECTORY] == 0)
         status = directory_begin(h, ix);
-    else if (hash_find(s, ix, name) != 0)
-        status = TN_EEXIST;
     while (status == TN_OK) {
         status = put(h, s, ix, hash, record);
         if (status != TN_EBUSY)
@@ -591,6 +608,7 @@ static void hash_shrink(struct heap *h, const struct scope *s, struct index *ix)
 
 const struct index_kind index_hash = {
     .find = hash_find,
+    .place = hash_place,
     .insert = hash_insert,
     .remove = hash_remove,
     .reserve = hash_reserve,

@@ -89,7 +89,24 @@ static uint64_t null_find(const struct scope *s, const struct index *ix,
     return 0;
 }
 
+static tn_status null_place(const struct scope *s, const struct index *ix,
+                            const struct name *name, struct index_place *place)
+{
+    (void)s, (void)ix, (void)name;
+    place->record = 0;
+    return TN_OK;
+}
+
 static tn_status null_insert(struct heap *h, const struct scope *s,
+                             struct index *ix, uint64_t record,
+                             const struct name *name,
+                             const struct index_place *place)
+{
+    (void)h, (void)s, (void)ix, (void)record, (void)name, (void)place;
+    return TN_ENOTSUP;
+}
+
+static tn_status null_remove(struct heap *h, const struct scope *s,
                              struct index *ix, uint64_t record,
                              const struct name *name)
 {
@@ -131,8 +148,9 @@ static void null_check(struct index_checker *checker)
 
 static const struct index_kind index_null = {
     .find = null_find,
+    .place = null_place,
     .insert = null_insert,
-    .remove = null_insert,
+    .remove = null_remove,
     .reserve = null_reserve,
     .shrink = null_shrink,
     .clear = null_shrink,
@@ -175,7 +193,19 @@ uint64_t index_find(const struct heap *h, const struct index *ix,
     return kind->find(&s, ix, &wanted);
 }
 
-tn_status index_insert(struct heap *h, struct index *ix, uint64_t record)
+tn_status index_find_place(const struct heap *h, const struct index *ix,
+                           const char *name, size_t length,
+                           struct index_place *place)
+{
+    const struct index_kind *kind = kind_of(ix);
+    struct scope s = scope_of(h, (tn_index)ix->kind);
+    struct name wanted = {name, length};
+
+    return kind == NULL ? TN_ECORRUPT : kind->place(&s, ix, &wanted, place);
+}
+
+tn_status index_insert_at(struct heap *h, struct index *ix, uint64_t record,
+                          const struct index_place *place)
 {
     const struct index_kind *kind = kind_of(ix);
     struct scope s = scope_of(h, (tn_index)ix->kind);
@@ -184,10 +214,25 @@ tn_status index_insert(struct heap *h, struct index *ix, uint64_t record)
 
     if (kind == NULL || !name_read(&s, record, &name))
         return TN_ECORRUPT;
-    status = kind->insert(h, &s, ix, record, &name);
+    status = kind->insert(h, &s, ix, record, &name, place);
     if (status == TN_OK)
         __atomic_store_n(&ix->count, ix->count + 1, __ATOMIC_RELAXED);
     return status;
+}
+
+tn_status index_insert(struct heap *h, struct index *ix, uint64_t record)
+{
+    struct scope s = scope_of(h, (tn_index)ix->kind);
+    struct index_place place;
+    struct name name;
+    tn_status status;
+
+    if (!name_read(&s, record, &name))
+        return TN_ECORRUPT;
+    status = index_find_place(h, ix, name.bytes, name.length, &place);
+    if (status == TN_OK && place.record != 0)
+        status = TN_EEXIST;
+    return status == TN_OK ? index_insert_at(h, ix, record, &place) : status;
 }
 
 tn_status index_remove(struct heap *h, struct index *ix, uint64_t record)

@@ -30,9 +30,43 @@ void index_init(struct index *ix, tn_index kind);
 uint64_t index_find(const struct heap *h, const struct index *ix,
                     const char *name, size_t length);
 
-/* Add a record whose name is not there yet.  TN_ENOMEM: nothing changed.
- * TN_ENOTSUP: TN_INDEX_NULL. */
+/* Add a record whose name is not there yet.  TN_EEXIST: it is.  TN_ENOMEM:
+ * nothing changed.  TN_ENOTSUP: TN_INDEX_NULL. */
 tn_status index_insert(struct heap *h, struct index *ix, uint64_t record);
+
+enum { INDEX_LEVELS = 16 }; /* no tree of nodes is higher */
+
+/* Where a name is or would be, as each kind tells. */
+struct index_place {
+    uint64_t record; /* the one of this name, 0: none */
+    union {
+        struct index_link { /* iset: the node it would hang below, 0: none */
+            uint64_t parent;
+            bool left;
+        } link;
+        uint64_t hash;      /* hash */
+        struct index_path { /* map, flat_map: from the root to a leaf */
+            uint64_t off[INDEX_LEVELS];
+            uint32_t at[INDEX_LEVELS];    /* entry taken; in the leaf: the
+                                             place */
+            int32_t common[INDEX_LEVELS]; /* bytes that name has in common with
+                                             the node's, if less than skip;
+                                             else -1 */
+            bool least[INDEX_LEVELS];     /* the name is less than all below */
+            int top;                      /* level of the root */
+            bool exact;                   /* the name is there */
+        } path;
+    };
+};
+
+/* Find the place of a name of 1 to TN_NAME_MAX bytes; and add a record of this
+ * name, which is not there, without another search, the index being as it was.
+ * TN_ECORRUPT: what was met cannot be. */
+tn_status index_find_place(const struct heap *h, const struct index *ix,
+                           const char *name, size_t length,
+                           struct index_place *place);
+tn_status index_insert_at(struct heap *h, struct index *ix, uint64_t record,
+                          const struct index_place *place);
 
 /* Take out a record that is there; never fails and never allocates.
  * TN_ECORRUPT: it is not there. */

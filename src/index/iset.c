@@ -125,30 +125,46 @@ static bool step_is_sound(const struct scope *s, uint64_t off, uint64_t parent)
            valid_or_none(s, link->node.right);
 }
 
-static tn_status iset_insert(struct heap *h, const struct scope *s,
-                             struct index *ix, uint64_t record,
-                             const struct name *name)
+static tn_status iset_place(const struct scope *s, const struct index *ix,
+                            const struct name *name, struct index_place *place)
 {
-    uint64_t slice = name_slice(name, 0), parent = 0, *link = &ix->words[0];
+    uint64_t slice = name_slice(name, 0), off = ix->words[0];
+    struct index_link link = {0, false};
     int order, depth = 0;
 
-    if (!valid(s, link_of(record)))
-        return TN_ECORRUPT;
-    while (*link != 0) {
-        uint64_t off = *link;
-
+    place->record = 0;
+    while (off != 0) {
         if (depth++ == DEPTH_MAX || !valid(s, off) ||
-            !step_is_sound(s, off, parent))
+            !step_is_sound(s, off, link.parent))
             return TN_ECORRUPT;
         order = compare(s, name, slice, off);
-        if (order == 0)
-            return TN_EEXIST;
-        parent = off;
-        link = order < 0 ? &link_at(s, off)->node.left
-                         : &link_at(s, off)->node.right;
+        if (order == 0) {
+            place->record = record_of(off);
+            break;
+        }
+        link = (struct index_link){off, order < 0};
+        off = order < 0 ? link_at(s, off)->node.left
+                        : link_at(s, off)->node.right;
+        prefetch(s, off);
     }
-    link_at(s, link_of(record))->prefix = slice;
-    rb_insert(h, &ix->words[0], parent, link, link_of(record));
+    place->link = link;
+    return TN_OK;
+}
+
+static tn_status iset_insert(struct heap *h, const struct scope *s,
+                             struct index *ix, uint64_t record,
+                             const struct name *name,
+                             const struct index_place *place)
+{
+    uint64_t off = link_of(record), parent = place->link.parent;
+    struct rb_node *above = &link_at(s, parent)->node;
+    uint64_t *link = place->link.left ? &above->left : &above->right;
+
+    if (!valid(s, off))
+        return TN_ECORRUPT;
+    link_at(s, off)->prefix = name_slice(name, 0);
+    rb_insert(h, &ix->words[0], parent, parent != 0 ? link : &ix->words[0],
+              off);
     return TN_OK;
 }
 
@@ -291,6 +307,7 @@ static void iset_check(struct index_checker *checker)
 
 const struct index_kind index_iset = {
     .find = iset_find,
+    .place = iset_place,
     .insert = iset_insert,
     .remove = iset_remove,
     .reserve = iset_reserve,

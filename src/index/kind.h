@@ -212,12 +212,15 @@ struct index_checker;
 
 /* What each kind does for index.c, which has checked the name's length, keeps
  * index.count and ends walks that go in circles.  insert gets the record's
- * name; TN_EEXIST: it is there already. */
+ * name and its place, where there is none. */
 struct index_kind {
     uint64_t (*find)(const struct scope *s, const struct index *ix,
                      const struct name *name);
+    tn_status (*place)(const struct scope *s, const struct index *ix,
+                       const struct name *name, struct index_place *place);
     tn_status (*insert)(struct heap *h, const struct scope *s, struct index *ix,
-                        uint64_t record, const struct name *name);
+                        uint64_t record, const struct name *name,
+                        const struct index_place *place);
     tn_status (*remove)(struct heap *h, const struct scope *s, struct index *ix,
                         uint64_t record, const struct name *name);
     tn_status (*reserve)(struct heap *h, const struct scope *s,

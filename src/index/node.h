@@ -13,7 +13,6 @@
 #include "index/kind.h"
 
 enum {
-    NODE_LEVELS = 16, /* no tree is higher */
     NODE_MIN_CAPACITY_LOG2 = 2,
     NODE_MAX_CAPACITY_LOG2 = 31,
 };
@@ -54,7 +53,7 @@ static inline bool node_read(const struct scope *s, uint64_t off,
     memcpy(&head, &word, sizeof(word));
     if (head.capacity_log2 < NODE_MIN_CAPACITY_LOG2 ||
         head.capacity_log2 > NODE_MAX_CAPACITY_LOG2 ||
-        head.level >= NODE_LEVELS ||
+        head.level >= INDEX_LEVELS ||
         !scope_has(s, off, node_bytes(head.level, head.capacity_log2)))
         return false;
     out->at = n;

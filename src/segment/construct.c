@@ -12,7 +12,8 @@
  *
  * The constructor runs between create() and publish(), under the lock of names
  * and without the heap's.  It may construct other objects, also under a name;
- * only when it is through is the name looked up once more and taken.
+ * only when it is through is the name taken, where it was found to belong or,
+ * if names have changed since, where it belongs by then.
  *
  * Killed before publish(): recovery finds BLOCK_BUILDING and frees it.  In
  * publish(): the index is rebuilt, with the object if its last store was made.
@@ -43,6 +44,8 @@ struct construction {
     struct segment_name name;
     struct maker maker;
     uint64_t record;
+    struct index_place *place; /* of the name */
+    uint64_t placed;           /* names_sequence when it was found */
 };
 
 /* --- The block ------------------------------------------------------------ */
@@ -209,10 +212,27 @@ static tn_status make_elements(const struct construction *c)
 
 /* --- The name ------------------------------------------------------------- */
 
-static uint64_t look_up(const struct construction *c)
+static tn_status find_place(struct construction *c)
 {
-    return index_find(segment_heap(c->seg), segment_index(c->seg, c->name.kind),
-                      c->name.bytes, c->name.length);
+    tn_status status = index_find_place(
+        segment_heap(c->seg), segment_index(c->seg, c->name.kind),
+        c->name.bytes, c->name.length, c->place);
+
+    c->placed = c->seg->base->names_sequence;
+    return status == TN_OK ? TN_OK : explain(c, status);
+}
+
+/* Constructors, which have run meanwhile, may have changed the names. */
+static tn_status find_place_again(struct construction *c)
+{
+    tn_status status = TN_OK;
+
+    if (unlikely(c->placed != c->seg->base->names_sequence))
+        status = find_place(c);
+    if (status != TN_OK || likely(c->place->record == 0))
+        return status;
+    return error_set(TN_EEXIST, "%s: its constructor took the name itself",
+                     c->name.bytes);
 }
 
 static tn_status insert_name(const struct construction *c)
@@ -222,11 +242,11 @@ static tn_status insert_name(const struct construction *c)
     tn_status status;
 
     sequence_open(&c->seg->base->names_sequence);
-    status = index_insert(h, ix, c->record);
+    status = index_insert_at(h, ix, c->record, c->place);
     if (status == TN_ENOMEM) {
         status = segment_make_room(c->seg, TN_NAME_MAX);
         if (status == TN_OK)
-            status = index_insert(h, ix, c->record);
+            status = index_insert_at(h, ix, c->record, c->place);
     }
     if (status == TN_OK)
         heap_set_state(h,
@@ -236,15 +256,15 @@ static tn_status insert_name(const struct construction *c)
     return status;
 }
 
-static tn_status publish(const struct construction *c)
+static tn_status publish(struct construction *c)
 {
     struct heap *h = segment_heap(c->seg);
-    tn_status status;
+    tn_status status = TN_OK;
 
-    if (c->name.kind != TN_KIND_ANONYMOUS && look_up(c) != 0)
-        return error_set(TN_EEXIST, "%s: its constructor took the name itself",
-                         c->name.bytes);
-    status = segment_lock_heap(c->seg);
+    if (c->name.kind != TN_KIND_ANONYMOUS)
+        status = find_place_again(c);
+    if (status == TN_OK)
+        status = segment_lock_heap(c->seg);
     if (status != TN_OK)
         return status;
     if (c->name.kind != TN_KIND_ANONYMOUS)
@@ -284,10 +304,13 @@ static tn_status build(struct construction *c)
 }
 
 static tn_status take_found(const struct construction *c, uint64_t record,
-                            void **out)
+                            bool may_exist, void **out)
 {
     const struct heap *h = segment_heap(c->seg);
 
+    if (!may_exist)
+        return error_set(TN_EEXIST, "%s: there is an object of this name",
+                         c->name.bytes);
     if (!type_matches(h, record, c->type))
         return error_set(TN_ETYPE, "%s is a %s, not a %s", c->name.bytes,
                          record_type(h, record)->name, c->type->name);
@@ -301,8 +324,7 @@ static bool take_freely(const struct construction *c, void **out)
 {
     struct found found;
 
-    if (!c->seg->locking ||
-        !segment_look_up_freely(c->seg, &c->name, c->type, &found) ||
+    if (!segment_look_up_freely(c->seg, &c->name, c->type, &found) ||
         found.record == 0 || !found.type_matches)
         return false;
     if (out != NULL)
@@ -314,19 +336,17 @@ static tn_status build_under_name(struct construction *c, bool may_exist,
                                   void **out, bool *created)
 {
     tn_status status = segment_lock_names(c->seg);
-    uint64_t found;
+    struct index_place place;
+    uint64_t found = 0;
 
     if (status != TN_OK)
         return status;
-    found = look_up(c);
-    if (found != 0)
-        status = may_exist ? take_found(c, found, out)
-                           : error_set(TN_EEXIST,
-                                       "%s: there is an object of "
-                                       "this name",
-                                       c->name.bytes);
-    else
-        status = build(c);
+    c->place = &place;
+    status = find_place(c);
+    if (status == TN_OK) {
+        found = place.record;
+        status = found != 0 ? take_found(c, found, may_exist, out) : build(c);
+    }
     if (status == TN_OK && found == 0 && out != NULL)
         *out = record_elements(segment_heap(c->seg), c->record);
     if (status == TN_OK && created != NULL)

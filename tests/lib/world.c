@@ -77,12 +77,18 @@ void world_destroy(struct world *w, uint64_t record)
 tn_status world_add(struct world *w, const char *name, size_t length,
                     uint64_t *record)
 {
-    tn_status status;
-    uint64_t off = world_object(w, name, length, length % 40, &status);
+    struct index_place place;
+    tn_status status = index_find_place(w->h, &w->ix, name, length, &place);
+    uint64_t off;
 
+    if (status != TN_OK)
+        return status;
+    off = world_object(w, name, length, length % 40, &status);
     if (off == 0)
         return status;
-    status = index_insert(w->h, &w->ix, off);
+    status = w->objects % 2 == 0 && place.record == 0
+                 ? index_insert_at(w->h, &w->ix, off, &place)
+                 : index_insert(w->h, &w->ix, off);
     if (status == TN_OK)
         *record = off;
     else

@@ -479,6 +479,36 @@ Test(construct, gives_way_to_its_own_constructor)
     }
 }
 
+/* So many that nodes and pages split, and then less. */
+static tn_status build_many_parts(tn_segment *s)
+{
+    char name[16];
+    tn_status status = TN_OK;
+
+    for (int i = 0; status == TN_OK && i < 400; i++) {
+        snprintf(name, sizeof(name), "out%03d", i);
+        status = tn_construct(s, name, TN_BYTES, 1, NULL, NULL);
+    }
+    for (int i = 0; status == TN_OK && i < 400; i += 3) {
+        snprintf(name, sizeof(name), "out%03d", i);
+        status = tn_destroy(s, name, NULL);
+    }
+    return status;
+}
+
+Test(construct, takes_its_name_where_it_belongs_by_then)
+{
+    for (int kind = TN_INDEX_ISET; kind <= TN_INDEX_HASH; kind++) {
+        make_with((tn_index)kind);
+        cr_assert(eq(int, do_all(build_many_parts, look_for_itself, build_part),
+                     TN_OK));
+        cr_assert(eq(int, tn_find(seg, "outer", &doing, NULL, NULL), TN_OK));
+        cr_assert(eq(int, tn_find(seg, "out399", NULL, NULL, NULL), TN_ENOENT));
+        cr_assert(eq(int, tn_find(seg, "out398", NULL, NULL, NULL), TN_OK));
+        cr_assert(model_sound(seg));
+    }
+}
+
 /* --- When the heap is not to be had any more ------------------------------ */
 
 static tn_status lose_reach(tn_segment *s, void *element, size_t index,

@@ -84,6 +84,7 @@ static void step_add(struct run *r)
     char name[TN_NAME_MAX + 1];
     size_t length =
         world_random_name(&r->random, r->w.kind == TN_KIND_UNIQUE, name);
+    struct index_place place;
     uint64_t record = 0;
     bool there;
     size_t at = model_at(r, name, length, &there);
@@ -91,6 +92,10 @@ static void step_add(struct run *r)
     if (there) {
         cr_assert(eq(u64, index_find(r->w.h, &r->w.ix, name, length),
                      r->entries[at].record));
+        cr_assert(eq(int,
+                     index_find_place(r->w.h, &r->w.ix, name, length, &place),
+                     TN_OK));
+        cr_assert(eq(u64, place.record, r->entries[at].record));
         return;
     }
     cr_assert(eq(u64, index_find(r->w.h, &r->w.ix, name, length), 0));
