@@ -308,8 +308,9 @@ static tn_status understand_journal(tn_store *store, uint64_t state,
     if (status == TN_ENOENT)
         return error_set(TN_ECORRUPT, "%s: the journal's headers are damaged",
                          path);
-    if (status == TN_OK)
-        status = journal_find_end(j);
+    if (status == TN_OK) /* LIVE comes before the first record */
+        status =
+            state == STORE_CLEAN ? journal_advance(j) : journal_find_end(j);
     if (status == TN_OK)
         status = check_length(store);
     if (status != TN_OK)

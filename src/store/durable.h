@@ -41,7 +41,8 @@ struct holes {
     uint8_t *windows;    /* enum in holes.c */
     size_t count;        /* of them that have a byte; the others are unknown */
     size_t first, end;   /* wanted ones lie here */
-    bool possible;       /* else there is none */
+    bool looked;         /* for any hole at all */
+    bool possible;       /* there is one */
 };
 
 /* Threads that wait, in order of coming: turn.c. */

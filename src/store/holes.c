@@ -68,14 +68,25 @@ void holes_close(struct durable *d)
 void holes_open(tn_store *store)
 {
     struct durable *d = store->durable;
-    uint64_t size, start, end;
 
     holes_close(d);
     d->holes.generation = mark_load(&d->marks->generation);
-    d->holes.possible = true;
-    if (file_size(&store->file, &size) == TN_OK &&
-        file_find_data(&store->file, 0, &start, &end) == TN_OK)
-        d->holes.possible = start != 0 || end < size;
+}
+
+/* Has F any hole?  Looking takes long in a large file, so it is put off until
+ * somebody stores into memory that was zero. */
+static bool may_have_holes(const tn_store *store)
+{
+    struct holes *holes = &store->durable->holes;
+    uint64_t size, start, end;
+
+    if (!holes->looked)
+        holes->possible =
+            file_size(&store->file, &size) != TN_OK ||
+            file_find_data(&store->file, 0, &start, &end) != TN_OK ||
+            start != 0 || end < size;
+    holes->looked = true;
+    return holes->possible;
 }
 
 void holes_forget_wanted(tn_store *store)
@@ -116,7 +127,7 @@ tn_status holes_note(tn_store *store, uint64_t page)
     size_t window = page * STORE_PAGE / WINDOW;
     tn_status status;
 
-    if (!holes->possible || page >= d->committed.file_size / STORE_PAGE)
+    if (page >= d->committed.file_size / STORE_PAGE || !may_have_holes(store))
         return TN_OK;
     status = reach(holes, window);
     if (status != TN_OK || holes->windows[window] != UNKNOWN)
