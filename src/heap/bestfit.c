@@ -178,6 +178,14 @@ static bool tree_remove(struct heap *h, uint64_t off)
     return true;
 }
 
+bool best_move(struct heap *h, uint64_t off, uint64_t fresh)
+{
+    if (unlikely(!node_is_sound(h, off)))
+        return false;
+    rb_replace(h, &h->tree, off, fresh);
+    return true;
+}
+
 /* --- Both ---------------------------------------------------------------- */
 
 uint64_t best_find(const struct heap *h, uint64_t size)

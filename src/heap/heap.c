@@ -224,6 +224,24 @@ static void split(struct heap *h, uint64_t off, uint64_t size,
         chain_rebuild(h);
 }
 
+/* The same of a large block that stays where it is in the tree.  find_free()
+ * found it for this size, so those before it are smaller than size, and what is
+ * left over is not.  False: that is not so, and nothing has changed. */
+static bool split_in_place(struct heap *h, uint64_t off, uint64_t size,
+                           enum block_state state)
+{
+    uint64_t word = word_load(h, off), rest = word_size(word) - size;
+
+    if (h->tables == 0 || rest < HEAP_BINNED || rest < size ||
+        unlikely(!best_move(h, off, off + size)))
+        return false;
+    block_write_free(h, off + size, rest, HEAP_PREV_USED);
+    block_clear_links(h, off);
+    word_store(h, off, word_make(off, size, word & HEAP_PREV_USED, state));
+    count_used(h, size, state);
+    return true;
+}
+
 /* At the end lies the memory that nobody has used yet, and what is used once
  * stays resident: before it is cut, what waits is merged, if it is enough to
  * matter. */
@@ -258,6 +276,8 @@ uint64_t chain_take(struct heap *h, uint64_t size, enum block_state state)
 
     if (off == 0)
         return 0;
+    if (split_in_place(h, off, size, state))
+        return off;
     if (unlikely(!fit_remove(h, off, word_size(word_load(h, off))))) {
         if (chain_rebuild(h) != TN_OK)
             return 0;
