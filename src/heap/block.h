@@ -214,8 +214,8 @@ uint64_t best_largest(const struct heap *h);
 bool best_insert(struct heap *h, uint64_t off, uint64_t size);
 bool best_remove(struct heap *h, uint64_t off, uint64_t size);
 
-/* Let the block of the tree at off be at fresh from now on, with a size by which
- * it keeps its place in the order.  False: as above, and nothing was done. */
+/* Let the block of the tree at off be at fresh from now on, with a size by
+ * which it keeps its place in the order.  False: as above; nothing was done. */
 bool best_move(struct heap *h, uint64_t off, uint64_t fresh);
 
 /* The same by the list: the first, or with TN_FIT_BEST the smallest. */

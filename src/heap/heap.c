@@ -575,14 +575,27 @@ tn_status heap_free_raw(struct heap *h, void *p)
 
 /* --- Questions ----------------------------------------------------------- */
 
-bool heap_owns(const struct heap *h, const void *p)
+bool heap_describe(const struct heap *h, const void *p, enum block_state *state,
+                   size_t *usable)
 {
     uint64_t off = (uint64_t)((uintptr_t)p - (uintptr_t)h), word;
 
     if (!block_may_be_at(h, off))
         return false;
     word = word_load(h, off);
-    return block_is_sound(h, off, word) && word_is_used(word);
+    if (!block_is_sound(h, off, word) || !word_is_used(word))
+        return false;
+    *state = word_state(word);
+    *usable = word_size(word) - HEAP_OVERHEAD;
+    return true;
+}
+
+bool heap_owns(const struct heap *h, const void *p)
+{
+    enum block_state state;
+    size_t usable;
+
+    return heap_describe(h, p, &state, &usable);
 }
 
 size_t heap_usable_size(const struct heap *h, const void *p)

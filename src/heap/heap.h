@@ -94,6 +94,11 @@ bool heap_owns(const struct heap *h, const void *p);
 size_t heap_usable_size(const struct heap *h, const void *p);
 enum block_state heap_state(const struct heap *h, const void *p);
 
+/* All of that in one: state and usable bytes of the block in use at p.  False:
+ * there is none.  Safe for any p. */
+bool heap_describe(const struct heap *h, const void *p, enum block_state *state,
+                   size_t *usable);
+
 /* Give the block at p another used state, by one store that every store made
  * before it precedes. */
 void heap_set_state(struct heap *h, void *p, enum block_state state);

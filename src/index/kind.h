@@ -78,10 +78,12 @@ static inline bool scope_has(const struct scope *s, uint64_t off, uint64_t n)
 static inline bool block_is_index(const struct scope *s, uint64_t off,
                                   uint64_t n)
 {
-    const void *p = heap_at(s->h, off);
+    enum block_state state;
+    size_t usable;
 
-    return scope_has(s, off, n) && heap_owns(s->h, p) &&
-           heap_state(s->h, p) == BLOCK_INDEX && heap_usable_size(s->h, p) >= n;
+    return scope_has(s, off, n) &&
+           heap_describe(s->h, heap_at(s->h, off), &state, &usable) &&
+           state == BLOCK_INDEX && usable >= n;
 }
 
 /* Read a word that others may be changing: once, so that what was checked is

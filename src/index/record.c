@@ -229,13 +229,15 @@ static bool is_sound(const struct heap *h, tn_index index, const char *p,
 bool record_verify(const struct heap *h, tn_index index, uint64_t off)
 {
     struct scope s = scope_of(h, index);
+    enum block_state state;
+    size_t usable;
     const void *p;
 
     if (!scope_has(&s, off, sizeof(struct record)))
         return false;
     p = record_block(h, index, off);
-    return p != NULL && heap_owns(h, p) && heap_state(h, p) == BLOCK_OBJECT &&
-           is_sound(h, index, p, heap_usable_size(h, p), off);
+    return p != NULL && heap_describe(h, p, &state, &usable) &&
+           state == BLOCK_OBJECT && is_sound(h, index, p, usable, off);
 }
 
 /* The usable bytes of a block, whose header may be changing, in the heap. */

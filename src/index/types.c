@@ -40,31 +40,57 @@ static struct name type_name(const struct heap *h, uint64_t off)
     return (struct name){t->name, t->name_length};
 }
 
-/* T3, safe for any off. */
-bool type_verify(const struct heap *h, uint64_t off)
+/* Is there a block of BLOCK_TYPE that has room for its name?  Safe for any
+ * off. */
+static bool is_descriptor(const struct heap *h, uint64_t off)
 {
     struct scope s = scope_of(h, TN_INDEX_NULL);
     const struct type_descriptor *t = type_at(h, off);
-    size_t length;
+    enum block_state state;
+    size_t usable;
 
-    if (!scope_has(&s, off, sizeof(*t)) || !heap_owns(h, t) ||
-        heap_state(h, t) != BLOCK_TYPE)
-        return false;
-    length = t->name_length;
-    return heap_usable_size(h, t) >= sizeof(*t) + length + 1 && length >= 1 &&
-           strnlen(t->name, length + 1) == length && t->size != 0 &&
-           t->align_log2 <= TYPE_ALIGN_LOG2_MAX && t->reserved == 0;
+    return scope_has(&s, off, sizeof(*t)) &&
+           heap_describe(h, t, &state, &usable) && state == BLOCK_TYPE &&
+           usable >= sizeof(*t) + t->name_length + 1;
+}
+
+/* T3 of all but the name itself, which is followed by a NUL. */
+static bool is_complete(const struct type_descriptor *t)
+{
+    return t->name_length >= 1 && t->name[t->name_length] == '\0' &&
+           t->size != 0 && t->align_log2 <= TYPE_ALIGN_LOG2_MAX &&
+           t->reserved == 0;
+}
+
+/* T3, safe for any off. */
+bool type_verify(const struct heap *h, uint64_t off)
+{
+    const struct type_descriptor *t = type_at(h, off);
+
+    return is_descriptor(h, off) && is_complete(t) &&
+           memchr(t->name, '\0', t->name_length) == NULL;
 }
 
 /* --- Finding, making, dropping ------------------------------------------ */
 
-static bool type_makes_sense(const tn_type *type)
+static bool type_makes_sense(const tn_type *type, struct name *name)
 {
-    return type->name != NULL && type->name[0] != '\0' &&
-           strnlen(type->name, TYPE_NAME_MAX + 1) <= TYPE_NAME_MAX &&
+    if (type->name == NULL)
+        return false;
+    *name = (struct name){type->name, strnlen(type->name, TYPE_NAME_MAX + 1)};
+    return name->length >= 1 && name->length <= TYPE_NAME_MAX &&
            type->size >= 1 && type->size <= UINT32_MAX &&
            is_power_of_two(type->align) &&
            type->align <= (size_t)1 << TYPE_ALIGN_LOG2_MAX;
+}
+
+/* As name_compare(), and quick where they are the same. */
+static int compare(const struct name *name, const struct name *here)
+{
+    if (likely(name->length == here->length &&
+               bytes_alike(name->bytes, here->bytes, name->length)))
+        return 0;
+    return name_compare(name, here);
 }
 
 /* Where in the tree is this name, or would it be?  *found is its node or 0,
@@ -80,11 +106,12 @@ static tn_status look_up(const struct heap *h, uint64_t *root,
         uint64_t node = **link;
         struct name here;
 
-        if (depth++ == DEPTH_MAX || !type_verify(h, node) ||
-            (type_at(h, node)->node.parent & ~UINT64_C(1)) != *parent)
+        if (depth++ == DEPTH_MAX || !is_descriptor(h, node) ||
+            (type_at(h, node)->node.parent & ~UINT64_C(1)) != *parent ||
+            !is_complete(type_at(h, node)))
             return TN_ECORRUPT;
         here = type_name(h, node);
-        order = name_compare(name, &here);
+        order = compare(name, &here);
         if (order == 0)
             break;
         *parent = node;
@@ -127,9 +154,8 @@ tn_status type_ref(struct heap *h, uint64_t *root, const tn_type *type,
     struct name name;
     tn_status status;
 
-    if (!type_makes_sense(type))
+    if (!type_makes_sense(type, &name))
         return TN_EINVAL;
-    name = (struct name){type->name, strlen(type->name)};
     status = look_up(h, root, &name, &off, &parent, &link);
     if (status != TN_OK)
         return status;
