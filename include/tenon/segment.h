@@ -92,7 +92,9 @@ typedef struct tn_options {
                             default 0644 */
     void *address;       /* map the file here or fail; a multiple of the page
                             size */
-    size_t journal_size; /* bytes; durable stores */
+    size_t journal_size; /* durable stores: bytes of the empty journal;
+                            default 4 MiB.  Large commits lengthen it
+                            until the last handle is closed */
     tn_tracker tracker;  /* durable stores: how changed pages are found; AUTO:
                             as TENON_TRACKER in the environment says ("scan"
                             ...), else the best way that works here */

@@ -47,6 +47,9 @@ tn_status durable_make_handle(tn_store *store, const tn_options *options)
     pthread_mutex_init(&d->gate_lock, NULL);
     pthread_mutex_init(&d->read_lock, NULL);
     d->journal = d->reader = (struct journal)JOURNAL_CLOSED;
+    d->journal_size = options != NULL && options->journal_size != 0
+                          ? options->journal_size
+                          : DEFAULT_JOURNAL_SIZE;
     d->journal_limit = DEFAULT_JOURNAL_LIMIT;
     d->patience_ms = options != NULL && options->lock_timeout_ms > 0
                          ? options->lock_timeout_ms
@@ -158,30 +161,43 @@ static tn_status map_views(tn_store *store, const tn_options *options)
 
 /* --- The journal ---------------------------------------------------------- */
 
-static tn_status make_journal(tn_store *store, const char *path,
-                              const tn_options *options)
+static tn_status make_journal(tn_store *store, const char *path)
 {
     struct durable *d = store->durable;
-    uint64_t size = options != NULL && options->journal_size != 0
-                        ? options->journal_size
-                        : DEFAULT_JOURNAL_SIZE;
     mode_t mode;
     tn_status status = file_mode(&store->file, &mode);
 
-    return status == TN_OK ? journal_create(&d->journal, path,
-                                            &store->superblock, size, mode)
-                           : status;
+    if (status == TN_OK)
+        status = journal_create(&d->journal, path, &store->superblock,
+                                d->journal_size, mode);
+    if (status != TN_ENOSPC)
+        return status;
+    return error_set(TN_ENOSPC,
+                     "%s: the disk has no room for the %" PRIu64
+                     " bytes of its journal, %s",
+                     store->path, d->journal_size, path);
+}
+
+/* Another handle may have left it shorter than this one wants it.  A short one
+ * will do as well. */
+static tn_status lengthen_journal(tn_store *store, const tn_options *options)
+{
+    struct durable *d = store->durable;
+    tn_status status = TN_OK;
+
+    if (options != NULL && options->journal_size != 0)
+        status = journal_extend(&d->journal, d->journal_size);
+    return status == TN_ENOSPC ? TN_OK : status;
 }
 
 /* O3, O4: open J, or make it if it cannot be missed. */
-static tn_status get_journal(tn_store *store, uint64_t state, const char *path,
-                             const tn_options *options)
+static tn_status get_journal(tn_store *store, uint64_t state, const char *path)
 {
     struct durable *d = store->durable;
     tn_status status = journal_open(&d->journal, path, true);
 
     if (status == TN_ENOENT && (state == STORE_CLEAN || !RULE(PAIR)))
-        status = make_journal(store, path, options);
+        status = make_journal(store, path);
     else if (status == TN_ENOENT)
         status = error_set(TN_EJOURNAL,
                            "%s: the journal %s is missing, and it may hold "
@@ -252,8 +268,7 @@ static tn_status match_marks(const tn_store *store)
                      store->path, d->journal.end.number, synced);
 }
 
-static tn_status make_anew(tn_store *store, const char *path,
-                           const tn_options *options)
+static tn_status make_anew(tn_store *store, const char *path)
 {
     struct durable *d = store->durable;
     tn_status status;
@@ -262,7 +277,7 @@ static tn_status make_anew(tn_store *store, const char *path,
     journal_close(&d->reader);
     status = file_unlink(path);
     if (status == TN_OK)
-        status = make_journal(store, path, options);
+        status = make_journal(store, path);
     return status == TN_OK ? journal_open(&d->reader, path, false) : status;
 }
 
@@ -290,7 +305,7 @@ static tn_status check_length(const tn_store *store)
 
 /* O5 and O6. */
 static tn_status understand_journal(tn_store *store, uint64_t state,
-                                    const char *path, const tn_options *options)
+                                    const char *path)
 {
     struct durable *d = store->durable;
     struct journal *j = &d->journal;
@@ -298,7 +313,7 @@ static tn_status understand_journal(tn_store *store, uint64_t state,
 
     if (state == STORE_CLEAN &&
         (status == TN_ENOENT || (status == TN_EJOURNAL && is_left_over(j))))
-        return make_anew(store, path, options);
+        return make_anew(store, path);
     if (status == TN_EJOURNAL)
         return error_set(TN_EJOURNAL,
                          "%s: the journal belongs to another store, whose last "
@@ -370,11 +385,13 @@ static tn_status recover(tn_store *store)
 static tn_status open_first(tn_store *store, uint64_t state,
                             const tn_options *options, const char *path)
 {
-    tn_status status = get_journal(store, state, path, options);
+    tn_status status = get_journal(store, state, path);
 
     if (status == TN_OK)
-        status = understand_journal(store, state, path, options);
-    return status == TN_OK ? recover(store) : status;
+        status = understand_journal(store, state, path);
+    if (status == TN_OK)
+        status = recover(store);
+    return status == TN_OK ? lengthen_journal(store, options) : status;
 }
 
 /* O2, O12 of those who come later. */
@@ -550,6 +567,8 @@ static tn_status close_last(tn_store *store)
         status = superblock_read(&store->file, true, &sb, &state);
     if (status == TN_OK && state != STORE_CLEAN)
         status = superblock_set_state(&store->file, STORE_CLEAN);
+    if (status == TN_OK) /* before a cut or after one, it is nobody's loss */
+        (void)journal_shorten(&d->journal, d->journal_size);
     turn_give(store);
     return status == TN_EBUSY ? TN_OK : status; /* X3: left LIVE */
 }

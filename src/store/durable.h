@@ -89,6 +89,7 @@ struct durable {
     struct superblock committed; /* the superblock of that commit */
     struct overlay *image;       /* F with the pending records; NULL: R is it */
     uint64_t joined; /* generation found at open; 0: this handle saw all */
+    uint64_t journal_size;  /* bytes that J has when it is left behind */
     uint64_t journal_limit; /* bytes that J may be extended to */
     int patience_ms;        /* how long to wait for readers when J is full */
     struct holes holes;

@@ -35,6 +35,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "store/journal.h"
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/error.h"
@@ -163,12 +164,18 @@ static tn_status write_zeros(struct journal *j, uint64_t from, uint64_t to)
     return status;
 }
 
+/* J6. */
+static uint64_t whole_size(uint64_t size)
+{
+    return round_up(size < JOURNAL_LEAST_SIZE ? JOURNAL_LEAST_SIZE : size,
+                    4096);
+}
+
 tn_status journal_extend(struct journal *j, uint64_t size)
 {
     tn_status status;
 
-    size =
-        round_up(size < JOURNAL_LEAST_SIZE ? JOURNAL_LEAST_SIZE : size, 4096);
+    size = whole_size(size);
     if (size <= j->size)
         return TN_OK;
     status = file_extend(&j->file, size);
@@ -176,6 +183,20 @@ tn_status journal_extend(struct journal *j, uint64_t size)
         status = write_zeros(j, j->size, size);
     if (status == TN_OK)
         status = journal_sync(j);
+    if (status == TN_OK)
+        j->size = size;
+    return status;
+}
+
+tn_status journal_shorten(struct journal *j, uint64_t size)
+{
+    tn_status status;
+
+    TN_ASSERT(j->end.number == j->header.base_number);
+    size = whole_size(size);
+    if (size >= j->size)
+        return TN_OK;
+    status = file_truncate(&j->file, size);
     if (status == TN_OK)
         j->size = size;
     return status;
@@ -315,6 +336,8 @@ static tn_status load(struct journal *j, uint64_t off)
     if (off > j->size || j->size - off < sizeof(head))
         return TN_OK;
     status = file_read(&j->file, &head, sizeof(head), off);
+    if (status == TN_ESIZE) /* shortened meanwhile, so it was empty */
+        return TN_OK;
     if (status != TN_OK)
         return status;
     if (head.salt != j->header.salt || head.bytes < sizeof(head) ||

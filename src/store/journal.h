@@ -131,6 +131,9 @@ tn_status journal_sync(struct journal *j);
 /* Allocate and write more room, and sync it.  TN_ENOSPC. */
 tn_status journal_extend(struct journal *j, uint64_t size);
 
+/* Take back what it has beyond size bytes, while it holds no records. */
+tn_status journal_shorten(struct journal *j, uint64_t size);
+
 /* K3: write the header of the next generation with this base into the other
  * slot.  No sync; no record may be written before one.  Afterwards j stands at
  * the base. */

@@ -238,6 +238,8 @@ static const char *name_of(const struct fault_event *event)
         return "Ds";
     case FAULT_ALLOCATE:
         return journal ? "Ja" : "Sa";
+    case FAULT_TRUNCATE:
+        return journal ? "Jt" : "St";
     case FAULT_PUNCH:
         return "Sp";
     case FAULT_ZERO:

@@ -218,6 +218,28 @@ static void a_new_size_is_on_disk_before_the_record(void)
     OK(tn_store_close(b));
 }
 
+/* --- Closing -------------------------------------------------------------- */
+
+static void a_journal_is_shortened_when_it_is_not_needed(void)
+{
+    tn_store *a;
+
+    ground_make();
+    a = ground_open();
+    OK(tn_begin(a, &w));
+    memset(tn_alloc(w, 200000), 1, 200000);
+    OK(tn_commit(a));
+    ground_note();
+    OK(tn_store_close(a));
+    CLAIM(ground_order("Ss Jh Js Sh Ss Jt"));
+    CLAIM(ground_count("Jt") == 1);
+    a = ground_open();
+    ground_sound(a);
+    ground_note();
+    OK(tn_store_close(a));
+    CLAIM(ground_count("Jt") == 0);
+}
+
 /* --- Trimming ------------------------------------------------------------- */
 
 /* Two pages and more of bytes that were freed again, at the same place. */
@@ -730,6 +752,7 @@ static const struct ground_case cases[] = {
     CASE(an_apply_writes_only_what_is_pending),
     CASE(nothing_unsynced_is_applied),
     CASE(a_new_size_is_on_disk_before_the_record),
+    CASE(a_journal_is_shortened_when_it_is_not_needed),
     CASE(holes_are_made_when_the_journal_is_empty),
     CASE(zeros_come_before_their_checkpoint),
     CASE(a_hole_is_filled_before_the_record),

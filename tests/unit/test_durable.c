@@ -95,6 +95,98 @@ Test(durable, journals_have_the_size_that_was_asked_for)
     cr_expect(lt(long, (long)st.st_size, 300000 + 4096));
 }
 
+static long journal_bytes(void)
+{
+    struct stat st;
+
+    cr_assert(eq(int, stat("s-journal", &st), 0));
+    return (long)st.st_size;
+}
+
+static void commit_much(tn_store *store, const char *name)
+{
+    enum { MUCH = 1 << 20 };
+    tn_segment *w;
+    void *bytes;
+
+    OK(tn_begin(store, &w));
+    OK(tn_construct(w, name, TN_BYTES, MUCH, NULL, &bytes));
+    memset(bytes, 1, MUCH);
+    OK(tn_commit(store));
+}
+
+Test(durable, journals_are_short_again_when_the_last_handle_is_closed)
+{
+    tn_store *a = open_with(TN_CREATE, &small), *b = open_with(0, &small);
+
+    commit_much(a, "a");
+    cr_expect(gt(long, journal_bytes(), 1 << 20));
+    OK(tn_store_close(a));
+    cr_expect(gt(long, journal_bytes(), 1 << 20));
+    OK(tn_store_close(b));
+    cr_expect(eq(long, journal_bytes(), 65536));
+    a = open_with(0, &small);
+    commit_much(a, "b");
+    faults_refuse_all(FAULT_TRUNCATE, EIO);
+    OK(tn_store_close(a));
+    faults_end();
+    cr_expect(gt(long, journal_bytes(), 1 << 20));
+    OK(tn_store_close(open_with(0, &small)));
+    cr_expect(eq(long, journal_bytes(), 65536));
+    OK(tn_check_file("s", NULL, NULL, NULL));
+}
+
+/* It is left LIVE, with a record that only the journal has. */
+Test(durable, journals_that_are_needed_stay_long)
+{
+    tn_store *a = open_with(TN_CREATE, &small), *reader;
+
+    OK(tn_store_open(&reader, "s", TN_READ_ONLY, NULL));
+    commit_much(a, "a");
+    OK(tn_store_close(a));
+    cr_expect(gt(long, journal_bytes(), 1 << 20));
+    OK(tn_store_close(reader));
+    a = open_with(0, &small);
+    OK(tn_store_close(a));
+    cr_expect(eq(long, journal_bytes(), 65536));
+    OK(tn_store_open(&a, "s", TN_READ_ONLY, NULL));
+    OK(tn_find(tn_store_segment(a), "a", TN_BYTES, NULL, NULL));
+    OK(tn_store_close(a));
+}
+
+Test(durable, journals_become_as_long_as_the_first_handle_wants_them)
+{
+    tn_options options = small;
+    tn_store *store;
+
+    OK(tn_store_close(open_with(TN_CREATE, &small)));
+    options.journal_size = 1 << 20;
+    store = open_with(0, &options);
+    cr_expect(eq(long, journal_bytes(), 1 << 20));
+    OK(tn_store_close(store));
+    cr_expect(eq(long, journal_bytes(), 1 << 20));
+    OK(tn_store_close(open_with(0, &small)));
+    faults_refuse_all(FAULT_ALLOCATE, ENOSPC);
+    store = open_with(0, &options);
+    faults_end();
+    cr_expect(eq(long, journal_bytes(), 65536));
+    OK(tn_store_close(store));
+}
+
+Test(durable, journals_without_room_say_so)
+{
+    tn_store *store;
+
+    OK(tn_store_close(open_with(TN_CREATE, &small)));
+    cr_assert(eq(int, unlink("s-journal"), 0));
+    faults_refuse_all(FAULT_ALLOCATE, ENOSPC);
+    IS(tn_store_open(&store, "s", TN_DURABLE, NULL), TN_ENOSPC);
+    faults_end();
+    cr_expect(
+        ne(ptr, strstr(tn_errmsg(), "4194304 bytes of its journal"), NULL));
+    OK(tn_store_close(open_with(0, &small)));
+}
+
 Test(durable, journals_have_the_permissions_of_their_store)
 {
     struct stat st;
