@@ -265,13 +265,16 @@ static tn_status put(struct heap *h, const struct scope *s, struct index *ix,
     struct directory d;
     uint64_t *entry, page;
 
-    if (!directory_sound(s, ix, &d))
+    if (!directory_read(s, ix, &d))
         return TN_ECORRUPT;
     entry = directory_at(s, ix) + (hash & d.mask);
-    if (*entry == 0)
+    if (unlikely(*entry == 0)) {
+        if (!directory_sound(s, ix, &d))
+            return TN_ECORRUPT;
         *entry = page_make(h, d.lines_log2, d.bits);
-    if (*entry == 0)
-        return TN_ENOMEM;
+        if (*entry == 0)
+            return TN_ENOMEM;
+    }
     page = *entry;
     for (int i = 0; i < CHAIN_MAX && page != 0; i++) {
         if (!page_sound(s, &d, page))

@@ -89,6 +89,29 @@ static inline unsigned empties(const uint64_t *line)
     return matches(line, SLOT_OFF, 0);
 }
 
+/* The first of a line's slots that is empty, LINE_SLOTS: none; for whoever
+ * changes it. */
+static inline unsigned first_empty(const uint64_t *line)
+{
+#ifdef __SSE2__
+    __m128i mask = _mm_set1_epi64x((long long)SLOT_OFF);
+    unsigned halves = 1U << 2 * LINE_SLOTS;
+
+    /* Two bits a slot, one for each half of it that is zero. */
+    for (unsigned i = 0; i < LINE_SLOTS / 2; i++) {
+        __m128i slots = _mm_loadu_si128((const __m128i *)line + i);
+        __m128i zero =
+            _mm_cmpeq_epi32(_mm_and_si128(slots, mask), _mm_setzero_si128());
+
+        halves |= (unsigned)_mm_movemask_ps(_mm_castsi128_ps(zero)) << 4 * i;
+    }
+    halves &= halves >> 1 | 1U << 2 * LINE_SLOTS;
+    return (unsigned)__builtin_ctz(halves & 0x15555) / 2;
+#else
+    return (unsigned)__builtin_ctz(empties(line) | 1U << LINE_SLOTS);
+#endif
+}
+
 /* --- The directory and its pages ----------------------------------------- */
 
 static inline struct index_page *page_at(const struct scope *s, uint64_t off)
@@ -178,8 +201,8 @@ struct contents {
 bool contents_read(const struct scope *s, const struct index_page *page,
                    struct contents *c);
 
-/* Put what was noted into pages by one bit of the hash; zero and one may be the
- * same.  False: there is no room. */
+/* Put what was noted into empty pages by one bit of the hash; zero and one may
+ * be the same.  False: there is no room. */
 bool contents_write(const struct contents *c, struct index_page *zero,
                     struct index_page *one, unsigned bit);
 

@@ -45,9 +45,7 @@ size_t name_common(const struct name *a, const struct name *b)
     return i;
 }
 
-/* A unique object's name is its type's. */
-static bool type_name_read(const struct scope *s, uint64_t off,
-                           struct name *out)
+bool name_of_type(const struct scope *s, uint64_t off, struct name *out)
 {
     const struct type_descriptor *type = heap_at(s->h, off);
 
@@ -56,28 +54,6 @@ static bool type_name_read(const struct scope *s, uint64_t off,
     out->bytes = type->name;
     out->length = __atomic_load_n(&type->name_length, __ATOMIC_RELAXED);
     return s->size - off - sizeof(*type) > out->length;
-}
-
-bool name_read(const struct scope *s, uint64_t off, struct name *out)
-{
-    const struct record *record = heap_at(s->h, off);
-    uint64_t word, kind, room;
-
-    if (!scope_has(s, off, sizeof(*record)))
-        return false;
-    word = load64(&record->type);
-    kind = word >> RECORD_KIND_SHIFT;
-    if (kind == TN_KIND_UNIQUE)
-        return type_name_read(s, word & RECORD_OFF_MASK, out);
-    if (kind != TN_KIND_NAMED)
-        return false;
-    out->length = word >> RECORD_NAME_SHIFT & RECORD_NAME_MASK;
-    room = record_name_room(out->length) +
-           record_link_room(s->index, TN_KIND_NAMED);
-    if (out->length > TN_NAME_MAX || room > off)
-        return false;
-    out->bytes = heap_at(s->h, off - room);
-    return true;
 }
 
 /* --- The kind without names --------------------------------------------- */

@@ -165,9 +165,30 @@ static inline uint64_t name_slice(const struct name *name, size_t skip)
 /* How many bytes two names begin with alike. */
 size_t name_common(const struct name *a, const struct name *b);
 
+/* The name of the type at off, which may be anything; false: there is none. */
+bool name_of_type(const struct scope *s, uint64_t off, struct name *out);
+
 /* The name of the record at off, which may be anything; false: there can be no
- * named or unique record. */
-bool name_read(const struct scope *s, uint64_t off, struct name *out);
+ * named or unique record.  A unique object's name is its type's. */
+static inline bool name_read(const struct scope *s, uint64_t off,
+                             struct name *out)
+{
+    const struct record *record = heap_at(s->h, off);
+    uint64_t word, kind, room;
+
+    if (unlikely(!scope_has(s, off, sizeof(*record))))
+        return false;
+    word = load64(&record->type);
+    kind = word >> RECORD_KIND_SHIFT;
+    if (unlikely(kind != TN_KIND_NAMED))
+        return kind == TN_KIND_UNIQUE &&
+               name_of_type(s, word & RECORD_OFF_MASK, out);
+    out->length = word >> RECORD_NAME_SHIFT & RECORD_NAME_MASK;
+    room = record_name_room(out->length) +
+           record_link_room(s->index, TN_KIND_NAMED);
+    out->bytes = heap_at(s->h, off - room);
+    return out->length <= TN_NAME_MAX && room <= off;
+}
 
 /* Are n bytes alike?  Inline for the few bytes that names mostly are. */
 static inline bool bytes_alike(const char *a, const char *b, size_t n)

@@ -63,10 +63,10 @@ bool page_put(struct index_page *page, uint32_t home, uint64_t tag,
     for (uint32_t distance = 0; distance <= mask && distance < DISTANCES;
          distance++) {
         uint64_t *line = page->slots + ((home + distance) & mask) * LINE_SLOTS;
-        unsigned empty = empties(line);
+        unsigned empty = first_empty(line);
 
-        if (empty != 0) {
-            line[__builtin_ctz(empty)] = tag | record | distance;
+        if (likely(empty < LINE_SLOTS)) {
+            line[empty] = tag | record | distance;
             page->count++;
             return true;
         }
@@ -156,14 +156,39 @@ bool contents_read(const struct scope *s, const struct index_page *page,
     return true;
 }
 
+/* As page_put(), where it is known how many slots of each line are in use. */
+static inline bool append(struct index_page *page, uint8_t *used, uint64_t hash,
+                          uint64_t record)
+{
+    uint32_t mask = ((uint32_t)1 << page->lines_log2) - 1;
+    uint32_t home = home_of(hash, page->lines_log2);
+
+    if (page->count >= page_limit(page->lines_log2))
+        return false;
+    for (uint32_t distance = 0; distance <= mask && distance < DISTANCES;
+         distance++) {
+        uint32_t line = (home + distance) & mask;
+
+        if (used[line] < LINE_SLOTS) {
+            page->slots[line * LINE_SLOTS + used[line]++] =
+                tag_of(hash) | record | distance;
+            page->count++;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool contents_write(const struct contents *c, struct index_page *zero,
                     struct index_page *one, unsigned bit)
 {
-    for (uint32_t i = 0; i < c->count; i++) {
-        struct index_page *page = c->hashes[i] >> bit & 1 ? one : zero;
+    uint8_t used[2][1 << LINES_LOG2_MAX] = {{0}};
 
-        if (!page_put(page, home_of(c->hashes[i], page->lines_log2),
-                      tag_of(c->hashes[i]), c->records[i]))
+    for (uint32_t i = 0; i < c->count; i++) {
+        bool other = zero != one && (c->hashes[i] >> bit & 1) != 0;
+
+        if (!append(other ? one : zero, used[other], c->hashes[i],
+                    c->records[i]))
             return false;
     }
     return true;

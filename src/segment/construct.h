@@ -33,8 +33,14 @@ static inline void segment_count_building(tn_segment *seg, tn_kind kind,
 {
     uint64_t *count = kind == TN_KIND_ANONYMOUS ? &seg->base->building_alone
                                                 : &seg->base->building;
+    uint64_t more = (uint64_t)(int64_t)change;
 
-    __atomic_fetch_add(count, (uint64_t)(int64_t)change, __ATOMIC_SEQ_CST);
+    if (kind == TN_KIND_ANONYMOUS && seg->locking) {
+        __atomic_fetch_add(count, more, __ATOMIC_SEQ_CST);
+        return;
+    }
+    __atomic_store_n(count, *count + more, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 /* Run type's fini, if it has one, over count elements, last first. */
