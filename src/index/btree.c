@@ -105,23 +105,26 @@ static inline void prefetch_leaf(const struct scope *s, uint64_t off,
         __builtin_prefetch(p + i);
 }
 
+enum { NO_ENTRY = UINT32_MAX };
+
 /* More than one entry may have this key: find the right one, in a node that is
- * checked once more.  False: no such name. */
-static __attribute__((noinline)) bool
-find_among_equals(const struct scope *s, const struct index_node *at,
-                  const struct name *name, uint32_t *entry)
+ * checked once more.  NO_ENTRY: no such name. */
+static __attribute__((noinline)) uint32_t
+find_among_equals(const struct heap *h, tn_index index,
+                  const struct index_node *at, const char *bytes, size_t length)
 {
+    struct scope s = scope_of(h, index);
+    struct name name = {bytes, length};
     struct node n;
     uint32_t place;
     bool exact;
 
-    if (!node_read(s, heap_off(s->h, at), &n))
-        return false;
-    place = node_place(s, &n, name, &exact);
+    if (!node_read(&s, heap_off(h, at), &n))
+        return NO_ENTRY;
+    place = node_place(&s, &n, &name, &exact);
     if (!exact && (n.level == 0 || place-- == 0))
-        return false;
-    *entry = place;
-    return true;
+        return NO_ENTRY;
+    return place;
 }
 
 /* The child that leads to a name, of a node with this many keys; 0: none. */
@@ -133,9 +136,9 @@ find_child(const struct scope *s, const struct index_node *n,
     uint32_t at = node_rank_of(n->words, capacity_log2, key), entry = at - 1;
 
     /* Behind the last key is a record, which is no harm to look at. */
-    if (unlikely(n->words[at] == key) && !find_among_equals(s, n, name, &entry))
-        return 0;
-    if (unlikely(entry == UINT32_MAX))
+    if (unlikely(n->words[at] == key))
+        entry = find_among_equals(s->h, s->index, n, name->bytes, name->length);
+    if (unlikely(entry == NO_ENTRY))
         return 0;
     return load64(&n->words[entry + (UINT64_C(2) << capacity_log2)]);
 }
@@ -151,63 +154,71 @@ find_in_leaf(const struct scope *s, const struct index_node *n,
     if (unlikely(entry >> capacity_log2 != 0 || n->words[entry] != key ||
                  entry >= n->count))
         return 0;
-    if (unlikely(n->words[entry + 1] == key) &&
-        !find_among_equals(s, n, name, &entry))
+    if (unlikely(n->words[entry + 1] == key))
+        entry = find_among_equals(s->h, s->index, n, name->bytes, name->length);
+    if (unlikely(entry == NO_ENTRY))
         return 0;
     record = load64(&n->words[entry + (UINT64_C(1) << capacity_log2)]);
     return name_is(s, record, name, TN_INDEX_MAP) ? record : 0;
 }
 
 /* In a tree that is one leaf. */
-static uint64_t find_in_root(const struct scope *s, const struct index_node *n,
-                             const struct name *name)
+static uint64_t find_in_root(const struct heap *h, tn_index index,
+                             const struct index_node *n, const char *bytes,
+                             size_t length)
 {
+    struct scope s = scope_of(h, index);
+    struct name name = {bytes, length};
     struct node root;
 
-    return node_read(s, heap_off(s->h, n), &root) && root.level == 0
-               ? find_in_leaf(s, n, root.capacity_log2, name)
+    return node_read(&s, heap_off(h, n), &root) && root.level == 0
+               ? find_in_leaf(&s, n, root.capacity_log2, &name)
                : 0;
 }
 
-static uint64_t map_find(const struct scope *s, const struct index *ix,
-                         const struct name *name)
+static uint64_t map_find(const struct heap *h, const struct index *ix,
+                         const char *bytes, size_t length)
 {
+    struct scope s = scope_of(h, TN_INDEX_MAP);
+    struct name name = {bytes, length};
     uint64_t off = load64(&ix->words[0]);
-    const struct index_node *n = heap_at(s->h, off);
+    const struct index_node *n = heap_at(h, off);
     unsigned level;
 
-    if (!scope_has(s, off, sizeof(*n)))
+    if (unlikely(!scope_has(&s, off, sizeof(*n))))
         return 0;
     level = n->level;
-    if (level == 0)
-        return find_in_root(s, n, name);
+    if (unlikely(level == 0))
+        return find_in_root(h, TN_INDEX_MAP, n, bytes, length);
     for (; level > 0; level--) {
-        n = fixed_node(s, off, level, MAP_INNER_LOG2);
-        if (n == NULL)
+        n = fixed_node(&s, off, level, MAP_INNER_LOG2);
+        if (unlikely(n == NULL))
             return 0;
-        off = find_child(s, n, MAP_INNER_LOG2, name);
+        off = find_child(&s, n, MAP_INNER_LOG2, &name);
         if (level == 1)
-            prefetch_leaf(s, off, MAP_LEAF_LOG2);
+            prefetch_leaf(&s, off, MAP_LEAF_LOG2);
     }
-    n = fixed_node(s, off, 0, MAP_LEAF_LOG2);
-    return n == NULL ? 0 : find_in_leaf(s, n, MAP_LEAF_LOG2, name);
+    n = fixed_node(&s, off, 0, MAP_LEAF_LOG2);
+    return unlikely(n == NULL) ? 0 : find_in_leaf(&s, n, MAP_LEAF_LOG2, &name);
 }
 
-static uint64_t flat_find(const struct scope *s, const struct index *ix,
-                          const struct name *name)
+static uint64_t flat_find(const struct heap *h, const struct index *ix,
+                          const char *bytes, size_t length)
 {
+    struct scope s = scope_of(h, TN_INDEX_FLAT_MAP);
+    struct name name = {bytes, length};
     uint64_t off = load64(&ix->words[0]);
-    const struct index_node *n = heap_at(s->h, off);
+    const struct index_node *n = heap_at(h, off);
     struct node root;
 
-    if (!node_read(s, off, &root))
+    if (unlikely(!node_read(&s, off, &root)))
         return 0;
-    if (root.level == 0)
-        return find_in_root(s, n, name);
-    off = find_child(s, n, root.capacity_log2, name);
-    prefetch_leaf(s, off, FLAT_LEAF_LOG2);
-    n = fixed_node(s, off, 0, FLAT_LEAF_LOG2);
-    return n == NULL ? 0 : find_in_leaf(s, n, FLAT_LEAF_LOG2, name);
+    if (unlikely(root.level == 0))
+        return find_in_root(h, TN_INDEX_FLAT_MAP, n, bytes, length);
+    off = find_child(&s, n, root.capacity_log2, &name);
+    prefetch_leaf(&s, off, FLAT_LEAF_LOG2);
+    n = fixed_node(&s, off, 0, FLAT_LEAF_LOG2);
+    return unlikely(n == NULL) ? 0 : find_in_leaf(&s, n, FLAT_LEAF_LOG2, &name);
 }
 
 /* --- Finding the place of any name -------------------------------------- */

@@ -56,53 +56,63 @@ static void hash_shrink(struct heap *h, const struct scope *s,
 
 /* Whatever is not in the first slot of its tag in its own line. */
 static __attribute__((noinline)) uint64_t
-find_further(const struct scope *s, const struct directory *d, uint64_t hash,
-             const struct name *name)
+find_further(const struct heap *h, const struct index *ix, uint64_t hash,
+             const char *bytes, size_t length)
 {
-    uint64_t page = load64(&d->pages[hash & d->mask]);
+    struct scope s = scope_of(h, TN_INDEX_HASH);
+    struct name name = {bytes, length};
+    struct directory d;
+    uint64_t page;
 
-    for (int i = 0; i < CHAIN_MAX && page_valid(s, page, d->lines_log2); i++) {
-        const uint64_t *slot = slot_find(s, page, d->lines_log2, hash, name, 0);
+    if (!directory_read(&s, ix, &d))
+        return 0;
+    page = load64(&d.pages[hash & d.mask]);
+    for (int i = 0; i < CHAIN_MAX && page_valid(&s, page, d.lines_log2); i++) {
+        const uint64_t *slot =
+            slot_find(&s, page, d.lines_log2, hash, &name, 0);
 
         if (slot != NULL)
             return load64(slot) & SLOT_OFF;
-        page = load64(&page_at(s, page)->next);
+        page = load64(&page_at(&s, page)->next);
     }
     return 0;
 }
 
 /* Nearly every search ends here, having waited for a line and a record.  It is
- * short so that a processor can begin the next one meanwhile. */
-static inline uint64_t find_hashed(const struct scope *s,
-                                   const struct index *ix, uint64_t hash,
-                                   const struct name *name)
+ * short so that a processor can begin the next one meanwhile, and has nothing
+ * in memory that could be in registers. */
+static inline __attribute__((always_inline)) uint64_t
+find_hashed(const struct heap *h, const struct index *ix, uint64_t hash,
+            const char *bytes, size_t length)
 {
+    struct scope s = scope_of(h, TN_INDEX_HASH);
+    struct name name = {bytes, length};
     uint64_t page, record;
     const uint64_t *line;
     struct directory d;
     unsigned hits;
 
-    if (unlikely(!directory_read(s, ix, &d)))
+    if (unlikely(!directory_read(&s, ix, &d)))
         return 0;
     page = load64(&d.pages[hash & d.mask]);
-    if (unlikely(!page_valid(s, page, d.lines_log2)))
+    if (unlikely(!page_valid(&s, page, d.lines_log2)))
         return 0;
-    line = page_at(s, page)->slots + home_of(hash, d.lines_log2) * LINE_SLOTS;
+    line = page_at(&s, page)->slots + home_of(hash, d.lines_log2) * LINE_SLOTS;
     hits = tag_matches(line, tag_of(hash));
     if (unlikely(hits == 0))
-        return empties(line) != 0 && load64(&page_at(s, page)->next) == 0
+        return empties(line) != 0 && load64(&page_at(&s, page)->next) == 0
                    ? 0
-                   : find_further(s, &d, hash, name);
+                   : find_further(h, ix, hash, bytes, length);
     record = load64(line + __builtin_ctz(hits)) & SLOT_OFF;
-    return likely(name_is(s, record, name, TN_INDEX_HASH))
+    return likely(name_is(&s, record, &name, TN_INDEX_HASH))
                ? record
-               : find_further(s, &d, hash, name);
+               : find_further(h, ix, hash, bytes, length);
 }
 
-uint64_t hash_find(const struct scope *s, const struct index *ix,
-                   const struct name *name)
+uint64_t hash_find(const struct heap *h, const struct index *ix,
+                   const char *name, size_t length)
 {
-    return find_hashed(s, ix, hash_of(name), name);
+    return find_hashed(h, ix, digest64(name, length), name, length);
 }
 
 /* --- Growing ------------------------------------------------------------- */
@@ -318,7 +328,8 @@ static tn_status hash_place(const struct scope *s, const struct index *ix,
                             const struct name *name, struct index_place *place)
 {
     place->hash = hash_of(name);
-    place->record = find_hashed(s, ix, place->hash, name);
+    place->record =
+        find_hashed(s->h, ix, place->hash, name->bytes, name->length);
     return TN_OK;
 }
 

@@ -208,8 +208,8 @@ bool contents_write(const struct contents *c, struct index_page *zero,
 
 /* --- All of them (hash.c, hash_list.c) ----------------------------------- */
 
-uint64_t hash_find(const struct scope *s, const struct index *ix,
-                   const struct name *name);
+uint64_t hash_find(const struct heap *h, const struct index *ix,
+                   const char *name, size_t length);
 tn_status hash_seek(const struct scope *s, const struct index *ix,
                     struct index_cursor *cursor, const struct name *name,
                     bool after);

@@ -175,7 +175,7 @@ static void check_slot(struct index_checker *checker, const struct directory *d,
             line)
         report_add(checker->report, "I6", record, name.bytes,
                    "name is not where its hash says");
-    if (hash_find(&checker->s, checker->ix, &name) != record)
+    if (hash_find(checker->s.h, checker->ix, name.bytes, name.length) != record)
         report_add(checker->report, "I9", record, name.bytes,
                    "looking for the name finds another record");
 }

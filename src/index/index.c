@@ -56,12 +56,25 @@ bool name_of_type(const struct scope *s, uint64_t off, struct name *out)
     return s->size - off - sizeof(*type) > out->length;
 }
 
+bool unique_name_is(const struct heap *h, uint64_t off, const char *bytes,
+                    size_t length)
+{
+    struct scope s = scope_of(h, TN_INDEX_NULL);
+    const struct record *record = heap_at(h, off);
+    uint64_t word = load64(&record->type);
+    struct name here;
+
+    return word >> RECORD_KIND_SHIFT == TN_KIND_UNIQUE &&
+           name_of_type(&s, word & RECORD_OFF_MASK, &here) &&
+           here.length == length && memcmp(here.bytes, bytes, length) == 0;
+}
+
 /* --- The kind without names --------------------------------------------- */
 
-static uint64_t null_find(const struct scope *s, const struct index *ix,
-                          const struct name *name)
+static uint64_t null_find(const struct heap *h, const struct index *ix,
+                          const char *name, size_t length)
 {
-    (void)s, (void)ix, (void)name;
+    (void)h, (void)ix, (void)name, (void)length;
     return 0;
 }
 
@@ -161,12 +174,10 @@ uint64_t index_find(const struct heap *h, const struct index *ix,
                     const char *name, size_t length)
 {
     const struct index_kind *kind = kind_of(ix);
-    struct scope s = scope_of(h, (tn_index)ix->kind);
-    struct name wanted = {name, length};
 
-    if (kind == NULL || length < 1 || length > TN_NAME_MAX)
+    if (unlikely(kind == NULL || length < 1 || length > TN_NAME_MAX))
         return 0;
-    return kind->find(&s, ix, &wanted);
+    return kind->find(h, ix, name, length);
 }
 
 tn_status index_find_place(const struct heap *h, const struct index *ix,

@@ -105,12 +105,14 @@ static uint64_t descend(const struct scope *s, const struct index *ix,
     return 0;
 }
 
-static uint64_t iset_find(const struct scope *s, const struct index *ix,
-                          const struct name *name)
+static uint64_t iset_find(const struct heap *h, const struct index *ix,
+                          const char *name, size_t length)
 {
+    struct scope s = scope_of(h, TN_INDEX_ISET);
+    struct name wanted = {name, length};
     uint64_t greater;
 
-    return record_of(descend(s, ix, name, &greater));
+    return record_of(descend(&s, ix, &wanted, &greater));
 }
 
 /* --- Changing ----------------------------------------------------------- */

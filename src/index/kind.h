@@ -112,6 +112,23 @@ static inline bool block_walk_next(const struct heap *h,
 /* Is the descriptor at off a sound one in use?  Safe for any off. */
 bool type_verify(const struct heap *h, uint64_t off);
 
+/* The type of the record at off.  Who reads without a lock may meet a word that
+ * is no longer a record's, and only finds out afterwards. */
+static inline const struct type_descriptor *type_of_record(const struct heap *h,
+                                                           uint64_t off)
+{
+    static const struct type_descriptor nothing = {.name = ""};
+    const struct record *record = heap_at(h, off);
+    uint64_t type = load64(&record->type) & RECORD_OFF_MASK;
+    struct scope s = scope_of(h, TN_INDEX_NULL);
+    const struct type_descriptor *t = heap_at(h, type);
+
+    if (unlikely(!scope_has(&s, type, sizeof(*t)) ||
+                 s.size - type - sizeof(*t) <= t->name_length))
+        return &nothing;
+    return t;
+}
+
 /* --- Names --------------------------------------------------------------- */
 
 struct name {
@@ -190,43 +207,49 @@ static inline bool name_read(const struct scope *s, uint64_t off,
     return out->length <= TN_NAME_MAX && room <= off;
 }
 
-/* Are n bytes alike?  Inline for the few bytes that names mostly are. */
+/* In how many bits do the eight bytes at a and b differ? */
+static inline uint64_t words_differ(const char *a, const char *b)
+{
+    return big_endian(a) ^ big_endian(b);
+}
+
+/* Are n bytes alike?  Inline for as many as names mostly are. */
 static inline bool bytes_alike(const char *a, const char *b, size_t n)
 {
-    if (n > 32)
+    uint64_t differ;
+
+    if (unlikely(n < 8 || n > 32))
         return memcmp(a, b, n) == 0;
-    if (n < 8) {
-        while (n > 0 && a[n - 1] == b[n - 1])
-            n--;
-        return n == 0;
-    }
-    for (size_t i = 0; i + 8 < n; i += 8) {
-        if (big_endian(a + i) != big_endian(b + i))
-            return false;
-    }
-    return big_endian(a + n - 8) == big_endian(b + n - 8);
+    differ = words_differ(a, b) | words_differ(a + n - 8, b + n - 8);
+    if (n > 16)
+        differ |=
+            words_differ(a + 8, b + 8) | words_differ(a + n - 16, b + n - 16);
+    return differ == 0;
 }
+
+/* Is this the name of the unique object's record at off, which may be
+ * anything? */
+bool unique_name_is(const struct heap *h, uint64_t off, const char *bytes,
+                    size_t length);
 
 /* Is this the name of the record at off, which may be anything?  A named
  * object's is compared without waiting for the record's own length.  index is
  * s->index, known better. */
-static inline bool name_is(const struct scope *s, uint64_t off,
-                           const struct name *name, tn_index index)
+static inline __attribute__((always_inline)) bool
+name_is(const struct scope *s, uint64_t off, const struct name *name,
+        tn_index index)
 {
     const struct record *record = heap_at(s->h, off);
     uint64_t room =
         record_name_room(name->length) + record_link_room(index, TN_KIND_NAMED);
-    struct name here;
-    uint64_t word;
 
     if (unlikely(!scope_has(s, off, sizeof(*record))))
         return false;
-    word = load64(&record->type);
-    if (likely(word >> RECORD_NAME_SHIFT == name->length && room <= off))
+    if (likely(load64(&record->type) >> RECORD_NAME_SHIFT == name->length &&
+               room <= off))
         return bytes_alike(heap_at(s->h, off - room), name->bytes,
                            name->length);
-    return word >> RECORD_KIND_SHIFT == TN_KIND_UNIQUE &&
-           name_read(s, off, &here) && name_compare(name, &here) == 0;
+    return unique_name_is(s->h, off, name->bytes, name->length);
 }
 
 /* --- The kinds ----------------------------------------------------------- */
@@ -237,8 +260,8 @@ struct index_checker;
  * index.count and ends walks that go in circles.  insert gets the record's
  * name and its place, where there is none. */
 struct index_kind {
-    uint64_t (*find)(const struct scope *s, const struct index *ix,
-                     const struct name *name);
+    uint64_t (*find)(const struct heap *h, const struct index *ix,
+                     const char *name, size_t length);
     tn_status (*place)(const struct scope *s, const struct index *ix,
                        const struct name *name, struct index_place *place);
     tn_status (*insert)(struct heap *h, const struct scope *s, struct index *ix,

@@ -110,18 +110,36 @@ void node_reslice(const struct scope *s, struct index_node *n, uint16_t skip);
 
 /* --- Searching ----------------------------------------------------------- */
 
+/* The part, of 2 to the power of log2 that so many keys fall into, in which the
+ * first one not less than key is.  The last keys of all parts but the last are
+ * compared at once, for a processor waits for them together. */
+static inline __attribute__((always_inline)) const uint64_t *
+node_part(const uint64_t *keys, unsigned capacity_log2, unsigned log2,
+          uint64_t key)
+{
+    uint64_t part = UINT64_C(1) << capacity_log2 >> log2, less = 0;
+
+#pragma GCC unroll 8
+    for (uint64_t i = 1; i >> log2 == 0; i++)
+        less += keys[i * part - 1] < key;
+    return keys + less * part;
+}
+
 /* Of as many keys as a power of two says, all of which are searched and never
- * less: which is the first that is not less than key, or how many are.  Every
- * step takes one half, and no branch depends on what is in the node, so none
- * can be foretold wrongly. */
+ * less: which is the first that is not less than key, or how many are.  No
+ * branch depends on what is in the node, so none can be foretold wrongly. */
 static inline __attribute__((always_inline)) uint32_t
 node_rank_of(const uint64_t *keys, unsigned capacity_log2, uint64_t key)
 {
     const uint64_t *base = keys;
+    unsigned log2 = capacity_log2;
 
-#pragma GCC unroll 8
-    for (uint64_t half = UINT64_C(1) << capacity_log2 >> 1; half > 0; half /= 2)
-        base += half & -(uint64_t)(base[half - 1] < key);
+    for (; log2 > 4; log2 -= 3)
+        base = node_part(base, log2, 3, key);
+    for (; log2 > 1; log2 -= 2)
+        base = node_part(base, log2, 2, key);
+    if (log2 > 0)
+        base = node_part(base, log2, 1, key);
     return (uint32_t)(base - keys) + (*base < key);
 }
 

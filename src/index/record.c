@@ -160,19 +160,9 @@ tn_kind record_kind(const struct heap *h, uint64_t off)
     return (tn_kind)(record_at(h, off)->type >> RECORD_KIND_SHIFT & 3);
 }
 
-/* Who reads without a lock may meet a word that is no longer a record's, and
- * only finds out afterwards. */
 const struct type_descriptor *record_type(const struct heap *h, uint64_t off)
 {
-    static const struct type_descriptor nothing = {.name = ""};
-    uint64_t type = load64(&record_at(h, off)->type) & RECORD_OFF_MASK;
-    struct scope s = scope_of(h, TN_INDEX_NULL);
-    const struct type_descriptor *t = heap_at(h, type);
-
-    if (!scope_has(&s, type, sizeof(*t)) ||
-        s.size - type - sizeof(*t) <= t->name_length)
-        return &nothing;
-    return t;
+    return type_of_record(h, off);
 }
 
 const char *record_name(const struct heap *h, tn_index index, uint64_t off,

@@ -198,7 +198,7 @@ bool type_matches(const struct heap *h, uint64_t record, const tn_type *type)
 
     if (type == NULL)
         return true;
-    t = record_type(h, record);
+    t = type_of_record(h, record);
     return same_shape(t, type) &&
            strncmp(t->name, type->name, (size_t)t->name_length + 1) == 0;
 }

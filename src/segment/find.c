@@ -20,8 +20,9 @@
 enum { FREE_LOOKS = 4 }; /* without the lock of names */
 
 /* Under the lock of names, or between two looks at names_sequence. */
-static void look_up(const tn_segment *seg, const struct segment_name *name,
-                    const tn_type *type, struct found *found)
+static inline __attribute__((always_inline)) void
+look_up(const tn_segment *seg, const struct segment_name *name,
+        const tn_type *type, struct found *found)
 {
     const struct heap *h = segment_heap(seg);
 
