@@ -54,6 +54,7 @@ typedef struct tn_repaired {
  * The damaged file and its journal are only read.  All that is saved lies where
  * it lay, so that handles and TN_PTRs between objects hold; headers, indexes,
  * types and sums are made anew around it.  A file that is sound is copied so.
+ * Where nearly all of the file is holes, sums are left to the next commit.
  *
  * fn (may be NULL) is called for each object when the new store is complete,
  * *out (may be NULL) gets the figures.  The new store passes tn_check_file().

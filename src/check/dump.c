@@ -329,7 +329,7 @@ static void print_source(struct dump *d, struct source *s, unsigned what,
 TN_API tn_status tn_dump_file(const char *path, unsigned what, FILE *out)
 {
     struct source s = {.file = FILE_CLOSED, .locks = FLOCK_CLOSED};
-    struct dump d = {.out = out};
+    struct dump d = {.out = out, .file = &s.file};
     tn_status status = check_arguments(&what, out);
 
     if (status != TN_OK)

@@ -25,6 +25,7 @@ struct dump {
     tn_status refused; /* what a reader was answered, and why */
     char why[1024];
 
+    const struct file *file;    /* that the segment lies in; NULL: none */
     const struct segment *base; /* NULL: there is no segment to be seen */
     const struct heap *h;       /* the same place */
     tn_index index;

@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STRETCH = 64 * 1024 }; /* searched before it is asked for holes */
+
 /* --- Walking -------------------------------------------------------------- */
 
 static bool check_is_right(uint64_t off, uint64_t word)
@@ -52,6 +54,21 @@ static bool is_likely_block(const struct dump *d, uint64_t off)
     return next == d->end || is_block(d, next, word) || is_end(next, word);
 }
 
+/* Where to look for a block after at.  In a hole of the file there is none, but
+ * for what a journal lays there. */
+static uint64_t next_place(const struct dump *d, uint64_t at)
+{
+    uint64_t next = at + HEAP_GRANULE, start, end;
+
+    if (next % STRETCH != 0 || d->file == NULL ||
+        file_find_data(d->file, STORE_SEGMENT_OFF + next, &start, &end) !=
+            TN_OK ||
+        start < STORE_SEGMENT_OFF + next)
+        return next;
+    start = round_down(start - STORE_SEGMENT_OFF, HEAP_GRANULE);
+    return start < d->end ? start : d->end;
+}
+
 bool dump_next_piece(const struct dump *d, struct dump_piece *piece)
 {
     uint64_t off = piece->off == 0 ? d->first : piece->off + piece->bytes, at;
@@ -67,7 +84,7 @@ bool dump_next_piece(const struct dump *d, struct dump_piece *piece)
         piece->bytes = word_size(piece->word);
         return true;
     }
-    for (at = off + HEAP_GRANULE; at < d->end; at += HEAP_GRANULE)
+    for (at = off + HEAP_GRANULE; at < d->end; at = next_place(d, at))
         if (is_likely_block(d, at))
             break;
     piece->bytes = at - off;

@@ -197,6 +197,7 @@ void dump_superblock(struct dump *d, const struct file *f, const char *bytes,
 
 /* A journal's bytes, and the generation in use. */
 struct sidecar {
+    const struct file *file;
     const char *bytes;
     uint64_t size;
     struct journal_header header; /* generation 0: none */
@@ -354,6 +355,7 @@ static const char *why_not_next(const struct sidecar *j,
                                 const struct journal_record *head)
 {
     uint64_t room = j->size - place->off;
+    bool dense;
 
     if (head->salt != j->header.salt)
         return dump_is_zero(head, sizeof(*head))
@@ -367,6 +369,9 @@ static const char *why_not_next(const struct sidecar *j,
     if (head->bytes < sizeof(*head) || head->bytes % RUN_UNIT != 0 ||
         head->bytes > room)
         return "what follows claims a size that cannot be";
+    if (file_is_dense(j->file, place->off, head->bytes, &dense) != TN_OK ||
+        !dense)
+        return "what follows claims bytes that are a hole";
     return NULL;
 }
 
@@ -428,7 +433,7 @@ static void print_journal(struct dump *d, const struct file *f,
                           const struct superblock *sb)
 {
     struct region region = {0};
-    struct sidecar j = {0};
+    struct sidecar j = {.file = f};
     tn_status status = file_size(f, &j.size);
 
     if (status == TN_OK && j.size >= JOURNAL_RECORDS_OFF &&

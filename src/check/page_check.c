@@ -137,12 +137,27 @@ static bool find_nonzero(const char *bytes, size_t n, size_t *at)
     return false;
 }
 
+/* The next bytes from *at on that may be other than zero, a piece at most; none
+ * if *at is the end then. */
+static tn_status next_piece(const struct file *f, uint64_t *at, uint64_t end,
+                            char *piece, size_t *n)
+{
+    uint64_t start, hole;
+    tn_status status = file_find_data(f, *at, &start, &hole);
+
+    if (status != TN_OK)
+        return status;
+    *at = start < end ? start : end;
+    *n = end - *at < TAIL_PIECE ? (size_t)(end - *at) : TAIL_PIECE;
+    return file_read(f, piece, *n, *at);
+}
+
 tn_status page_check_tail(const struct file *f, uint64_t size,
                           struct report *report)
 {
     char *piece = malloc(TAIL_PIECE);
-    uint64_t end;
-    size_t at;
+    uint64_t end, off = size;
+    size_t at, n;
     tn_status status = piece != NULL ? file_size(f, &end) : TN_ENOMEM;
 
     report->layer = "superblock";
@@ -150,13 +165,11 @@ tn_status page_check_tail(const struct file *f, uint64_t size,
         report_add(
             report, "B5", end, NULL,
             "the file does not end with a page: it has %" PRIu64 " bytes", end);
-    for (; status == TN_OK && size < end; size += TAIL_PIECE) {
-        size_t n = end - size < TAIL_PIECE ? (size_t)(end - size) : TAIL_PIECE;
-
-        status = file_read(f, piece, n, size);
+    for (; status == TN_OK && off < end; off += n) {
+        status = next_piece(f, &off, end, piece, &n);
         if (status != TN_OK || !find_nonzero(piece, n, &at))
             continue;
-        report_add(report, "B5", size + at, NULL,
+        report_add(report, "B5", off + at, NULL,
                    "behind the end of the store the file is not zero");
         break;
     }

@@ -48,6 +48,11 @@ void repair_note_bad(struct repair *r, uint64_t page)
     r->result.bad_pages++;
 }
 
+uint64_t repair_digest(const struct repair *r, uint64_t page)
+{
+    return r->digests[page] != 0 ? r->digests[page] : sums_of_zeros();
+}
+
 tn_status repair_reserve(void **array, size_t count, size_t *capacity,
                          size_t element)
 {
@@ -88,7 +93,8 @@ static tn_status hold_still(struct repair *r)
 
 /* --- The new store -------------------------------------------------------- */
 
-/* Sums, and a superblock that fits all of it. */
+/* Sums, and a superblock that fits all of it.  The sums of holes would be more
+ * than all the rest; the next commit makes some. */
 static tn_status complete(struct repair *r)
 {
     tn_store *made = &r->made;
@@ -100,7 +106,9 @@ static tn_status complete(struct repair *r)
         sb->segment_size = heap_size(h);
         sb->file_size =
             round_up(STORE_SEGMENT_OFF + sb->segment_size, region_page_size());
-        status = sums_make(&made->segment, sb->file_size / STORE_PAGE);
+        status = r->sparse
+                     ? TN_OK
+                     : sums_make(&made->segment, sb->file_size / STORE_PAGE);
     } while (status == TN_OK && heap_size(h) != sb->segment_size);
     if (status != TN_OK && status != TN_ENOMEM)
         return status;

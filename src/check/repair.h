@@ -28,7 +28,7 @@ struct repair {
     struct flock_handle locks;
     tn_store made; /* the new store; its region is mapped from prepare on */
     tn_index index;
-    uint64_t *digests; /* of every page, as it was found */
+    uint64_t *digests; /* of every page, as it was found; 0: a hole's */
     uint64_t pages;
     uint8_t *bad; /* a bit for each page that cannot be as it was */
     struct saved *saved;
@@ -40,6 +40,7 @@ struct repair {
     size_t gap_count, gap_capacity;
     size_t renamed;   /* names of lost+found/ that were given */
     bool unknown;     /* nothing in its first pages is a store's */
+    bool sparse;      /* almost all of the file is holes */
     tn_status failed; /* no memory, found out inside a walk */
     tn_repaired result;
 };
@@ -52,6 +53,9 @@ static inline bool page_is_bad(const struct repair *r, uint64_t page)
 /* Is any of these bytes of the segment on a page that is bad? */
 bool repair_is_bad(const struct repair *r, uint64_t off, uint64_t size);
 void repair_note_bad(struct repair *r, uint64_t page);
+
+/* The digest of a page as it was found. */
+uint64_t repair_digest(const struct repair *r, uint64_t page);
 
 /* Make room for one more in an array. */
 tn_status repair_reserve(void **array, size_t count, size_t *capacity,

@@ -88,19 +88,36 @@ static tn_status copy_pages(struct repair *r, char *buffer, uint64_t from,
     return status;
 }
 
+/* Copy a chunk, or what is left, and move behind it. */
+static tn_status copy_piece(struct repair *r, char *buffer, uint64_t *at,
+                            uint64_t size)
+{
+    size_t n = size - *at < CHUNK ? (size_t)(size - *at) : CHUNK;
+    tn_status status = TN_OK;
+
+    if (file_read(&r->in, buffer, n, *at) != TN_OK)
+        status = copy_pages(r, buffer, *at, n);
+    else if (!bytes_are_zero(buffer, n))
+        status = file_write(&r->made.file, buffer, n, *at);
+    *at += n;
+    return status;
+}
+
+/* Holes stay what they are. */
 static tn_status copy_file(struct repair *r, uint64_t size)
 {
     char *buffer = malloc(CHUNK);
+    uint64_t at = 0, start, end;
     tn_status status = TN_OK;
 
     if (buffer == NULL)
         return error_set(TN_ENOMEM, "no memory to copy a file");
-    for (uint64_t n, at = 0; status == TN_OK && at < size; at += n) {
-        n = size - at < CHUNK ? size - at : CHUNK;
-        if (file_read(&r->in, buffer, n, at) != TN_OK)
-            status = copy_pages(r, buffer, at, n);
-        else if (!bytes_are_zero(buffer, n))
-            status = file_write(&r->made.file, buffer, n, at);
+    while (status == TN_OK && at < size) {
+        status = file_find_data(&r->in, at, &start, &end);
+        if (status == TN_OK && start > at)
+            at = start < size ? round_down(start, STORE_PAGE) : size;
+        if (status == TN_OK && at < size)
+            status = copy_piece(r, buffer, &at, size);
     }
     free(buffer);
     return status;
@@ -203,9 +220,10 @@ static tn_status recognise(struct repair *r, uint64_t size)
         (const struct segment *)(page + STORE_SEGMENT_OFF);
     size_t n = size < sizeof(page) ? (size_t)size : sizeof(page);
 
-    if (size < STORE_SEGMENT_OFF + heap_min_size(sizeof(struct segment)))
-        return error_set(TN_ENOTSTORE, "%s: it is too small for a store",
-                         r->path);
+    if (size < STORE_SEGMENT_OFF + heap_min_size(sizeof(struct segment)) ||
+        size > HEAP_MAX_SIZE)
+        return error_set(TN_ENOTSTORE, "%s: it is too %s for a store", r->path,
+                         size > HEAP_MAX_SIZE ? "large" : "small");
     r->unknown = file_read(&r->in, page, n, 0) == TN_OK &&
                  base->magic != SEGMENT_MAGIC &&
                  memcmp(page, STORE_MAGIC, 8) != 0 &&
@@ -239,10 +257,21 @@ static void take_superblock(struct repair *r)
     sb->index = sb->fit = UINT32_MAX; /* salvage.c finds out */
 }
 
-static void take_digests(struct repair *r)
+/* Of what is no hole. */
+static tn_status take_digests(struct repair *r)
 {
-    for (uint64_t page = 0; page < r->pages; page++)
-        r->digests[page] = sums_of(r->made.region.base + page * STORE_PAGE);
+    uint64_t page = 0, start, end;
+    tn_status status = TN_OK;
+
+    while (status == TN_OK && page < r->pages) {
+        status = file_find_data(&r->made.file, page * STORE_PAGE, &start, &end);
+        if (status != TN_OK)
+            break;
+        for (page = start / STORE_PAGE;
+             page < r->pages && page * STORE_PAGE < end; page++)
+            r->digests[page] = sums_of(r->made.region.base + page * STORE_PAGE);
+    }
+    return status;
 }
 
 tn_status repair_copy(struct repair *r, const char *new_path)
@@ -250,17 +279,21 @@ tn_status repair_copy(struct repair *r, const char *new_path)
     tn_store *made = &r->made;
     struct superblock sb;
     uint64_t size, state, total;
+    bool dense;
     mode_t mode;
     tn_status status = file_size(&r->in, &size);
 
     if (status == TN_OK)
         status = recognise(r, size);
     if (status == TN_OK)
+        status = file_is_dense(&r->in, 0, size, &dense);
+    if (status == TN_OK)
         status = read_superblock(r, &sb, &state);
     if (status == TN_OK)
         status = file_mode(&r->in, &mode);
     if (status != TN_OK)
         return status;
+    r->sparse = !dense;
     total = size_for(&sb, size);
     made->path = (char *)new_path;
     made->access = TN_SHARED;
@@ -278,7 +311,9 @@ tn_status repair_copy(struct repair *r, const char *new_path)
     if (status != TN_OK)
         return status;
     take_superblock(r);
-    take_digests(r);
+    status = take_digests(r);
+    if (status != TN_OK)
+        return status;
     if (state == STORE_SHARED)
         r->result.sums_used = false;
     else

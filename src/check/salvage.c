@@ -190,17 +190,19 @@ static bool are_sums(const struct repair *r, uint64_t off, size_t usable)
 {
     const uint64_t *sums = heap_at(heap_of(r), off);
     uint64_t first = (STORE_SEGMENT_OFF + off) / STORE_PAGE;
-    uint64_t count = usable / STORE_PAGE, fit = 0, all = 0;
+    uint64_t count = usable / STORE_PAGE, fit = 0, other = 0;
 
     if (off % STORE_PAGE != 0 || usable / sizeof(*sums) < r->pages)
         return false;
-    for (uint64_t page = 1; page < r->pages; page++) {
+    for (uint64_t page = 1; page < r->pages && 2 * other <= r->pages; page++) {
         if (page >= first && page - first < count)
             continue;
-        all++;
-        fit += sums[page] == r->digests[page];
+        if (sums[page] == repair_digest(r, page))
+            fit++;
+        else
+            other++;
     }
-    return 2 * fit > all;
+    return fit > other;
 }
 
 static void judge_pages(struct repair *r, uint64_t off, size_t usable)
@@ -211,7 +213,7 @@ static void judge_pages(struct repair *r, uint64_t off, size_t usable)
 
     for (uint64_t page = 1; page < r->pages; page++)
         if ((page < first || page - first >= count) &&
-            sums[page] != r->digests[page])
+            sums[page] != repair_digest(r, page))
             repair_note_bad(r, page);
 }
 
@@ -722,9 +724,21 @@ static tn_status mend_blocks(struct repair *r)
     return r->failed;
 }
 
+/* Where the file system does not tell, there is data everywhere. */
+static uint64_t next_data(void *arg, uint64_t off)
+{
+    const struct repair *r = arg;
+    uint64_t start, end;
+
+    if (file_find_data(&r->made.file, STORE_SEGMENT_OFF + off, &start, &end) !=
+        TN_OK)
+        return off;
+    return start - STORE_SEGMENT_OFF;
+}
+
 tn_status repair_salvage(struct repair *r)
 {
-    struct heap_witness witness = {recognise, note_gap, r};
+    struct heap_witness witness = {recognise, note_gap, next_data, r};
     tn_segment *seg = &r->made.segment;
     tn_status status = mend_header(r);
 

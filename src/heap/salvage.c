@@ -25,7 +25,11 @@
 #include "heap/salvage.h"
 #include "heap/block.h"
 
-enum { IN_A_ROW = 3, LOOKS = 4 };
+enum {
+    IN_A_ROW = 3,
+    LOOKS = 4,
+    STRETCH = 64 * 1024 /* looked at before it is asked what is zero */
+};
 
 struct salvage {
     struct heap *h;
@@ -103,13 +107,27 @@ static bool is_footed(const struct heap *h, uint64_t off, uint64_t next)
            *footer_before(h, next) == next - off;
 }
 
+/* The granule to look at after this one; zeros are no header. */
+static uint64_t next_place(const struct salvage *s, uint64_t at)
+{
+    uint64_t next = at + HEAP_GRANULE, data;
+
+    if (next % STRETCH != 0 || s->witness->next_data == NULL)
+        return next;
+    data = s->witness->next_data(s->witness->arg, next);
+    if (data > s->h->end)
+        return s->h->end;
+    return data > next ? round_down(data, HEAP_GRANULE) : next;
+}
+
 /* 2 to 4. */
 static uint64_t search(struct salvage *s, uint64_t off, enum block_state *state)
 {
     struct heap *h = s->h;
     uint64_t found = 0, at = off + HEAP_MIN_BLOCK;
 
-    for (; at < h->end && (found == 0 || s->looks > 0); at += HEAP_GRANULE) {
+    for (; at < h->end && (found == 0 || s->looks > 0);
+         at = next_place(s, at)) {
         if (found != 0)
             s->looks--;
         if (!is_header(h, at))

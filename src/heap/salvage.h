@@ -18,6 +18,10 @@ struct heap_witness {
      * so many bytes in this state. */
     void (*mended)(void *arg, uint64_t off, uint64_t size,
                    enum block_state state);
+
+    /* The first place from off on, up to the heap's end, where there may be
+     * something else than zeros.  NULL: there may be everywhere. */
+    uint64_t (*next_data)(void *arg, uint64_t off);
     void *arg;
 };
 
@@ -28,7 +32,7 @@ tn_status heap_frame(struct heap *h, size_t size, size_t reserved, tn_fit fit);
 /* Write a header wherever the chain leads to one that is broken, so that it can
  * be walked from the first block to the end; heap_rebuild() does the rest.
  * Nothing but headers is written.  Takes time proportional to the heap's
- * size. */
+ * size, less what the witness says is zero. */
 void heap_salvage(struct heap *h, const struct heap_witness *witness);
 
 #endif

@@ -54,6 +54,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(off_t) == 8, "files are larger than 2 GiB");
@@ -63,6 +64,7 @@ enum {
     PROC_NAME = 32,
     CREATE_TRIES = 100,
     SMALLEST_PIECE = 64 * 1024,
+    DENSE_FROM = 1024 * 1024, /* less may be all hole */
 };
 
 /* What a system call answered, as 0 or its errno. */
@@ -685,6 +687,39 @@ static int lengthen(struct file *f, uint64_t from, uint64_t old_size,
     return number;
 }
 
+/* Bytes from one place to another that have no blocks, or 0 if it cannot be
+ * told.  Blocks that were never written to look like holes, but count in what
+ * the file has on disk. */
+static uint64_t bytes_missing(const struct file *f, uint64_t from,
+                              uint64_t old_size, uint64_t size)
+{
+    uint64_t holes = size > old_size ? size - old_size : 0, start, end, disk;
+
+    for (uint64_t at = from; at < old_size; at = end) {
+        if (file_find_data(f, at, &start, &end) != TN_OK || end <= at)
+            return 0;
+        holes += start - at;
+    }
+    if (file_disk_bytes(f, &disk) != TN_OK || disk >= size)
+        return 0;
+    return holes < size - disk ? holes : size - disk;
+}
+
+/* Is it plain that the disk has no room for them?  To find out by trying would
+ * leave it full for everybody. */
+static bool lacks_room(const struct file *f, uint64_t from, uint64_t old_size,
+                       uint64_t size)
+{
+    struct statvfs disk;
+    uint64_t room;
+
+    if (fstatvfs(f->fd, &disk) != 0 || disk.f_blocks == 0)
+        return false;
+    room = (uint64_t)disk.f_bfree * disk.f_frsize;
+    return size > from && size - from > room &&
+           bytes_missing(f, from, old_size, size) > room;
+}
+
 tn_status file_extend(struct file *f, uint64_t size)
 {
     return file_extend_from(f, 0, size);
@@ -698,9 +733,13 @@ tn_status file_extend_from(struct file *f, uint64_t from, uint64_t size)
 
     if (status != TN_OK || size == 0)
         return status;
+    if (from > old_size)
+        from = old_size;
     number = check_limit(size);
+    if (number == 0 && lacks_room(f, from, old_size, size))
+        number = ENOSPC;
     if (number == 0)
-        number = lengthen(f, from < old_size ? from : old_size, old_size, size);
+        number = lengthen(f, from, old_size, size);
     if (number != 0)
         return error_from_errno(
             number, "%s: cannot extend to %" PRIu64 " bytes", f->path, size);
@@ -749,6 +788,27 @@ tn_status file_find_data(const struct file *f, uint64_t offset, uint64_t *start,
     }
     *start = from;
     *end = to;
+    return TN_OK;
+}
+
+tn_status file_is_dense(const struct file *f, uint64_t offset, uint64_t size,
+                        bool *dense)
+{
+    uint64_t wanted = size / FILE_DENSITY, at = offset, stop = offset + size;
+    uint64_t found = size < DENSE_FROM ? wanted : 0;
+
+    while (found < wanted && at < stop) {
+        uint64_t start, end;
+        tn_status status = file_find_data(f, at, &start, &end);
+
+        if (status != TN_OK)
+            return status;
+        if (start >= stop || end <= at)
+            break;
+        found += (end < stop ? end : stop) - start;
+        at = end;
+    }
+    *dense = found >= wanted;
     return TN_OK;
 }
 

@@ -102,6 +102,14 @@ tn_status file_zero(struct file *f, uint64_t offset, uint64_t size);
 tn_status file_find_data(const struct file *f, uint64_t offset, uint64_t *start,
                          uint64_t *end);
 
+/* Is at least one in FILE_DENSITY of these bytes, which lie in the file, no
+ * hole?  Less than a mebibyte always counts as dense.  What was written is,
+ * though a copy of it may have holes for some of its zeros; what a file only
+ * claims to hold is not, and would take as long to read. */
+enum { FILE_DENSITY = 64 };
+tn_status file_is_dense(const struct file *f, uint64_t offset, uint64_t size,
+                        bool *dense);
+
 /* Bytes of the blocks that the file has on disk. */
 tn_status file_disk_bytes(const struct file *f, uint64_t *bytes);
 

@@ -12,7 +12,9 @@
  *   J2  A record is valid if its salt is the header's, its number is the one
  *       after that of the record before it (the base's for the first), its
  *       chain is that record's digest (the salt for the first), its size and
- *       runs fit, and its digest is right.
+ *       runs fit, and its digest is right.  It is not nearly all a hole of the
+ *       file, either: what was written is not, and what only claims to be
+ *       there would take memory for its size, and time.
  *   J3  The chain ends before the first record that is not valid.  If a later
  *       one of the same salt claims that the missing one was on disk before it
  *       was written (synced_through), that is damage and not an end.
@@ -325,11 +327,24 @@ static bool runs_are_valid(const struct journal *j)
     return at == j->used;
 }
 
+/* Can what begins like this at off be a record of this generation?  It takes
+ * memory of its size to look, so that must have been written. */
+static tn_status is_possible(const struct journal *j, uint64_t off,
+                             const struct journal_record *head, bool *possible)
+{
+    *possible = head->salt == j->header.salt && head->bytes >= sizeof(*head) &&
+                head->bytes % RUN_UNIT == 0 && head->bytes <= j->size - off &&
+                room_for(head->bytes) <= j->size - off;
+    return *possible ? file_is_dense(&j->file, off, head->bytes, possible)
+                     : TN_OK;
+}
+
 /* Read what may be a record at off into the buffer.  TN_OK, with used 0 if it
  * is none of this generation that is whole. */
 static tn_status load(struct journal *j, uint64_t off)
 {
     struct journal_record head;
+    bool possible;
     tn_status status;
 
     j->used = 0;
@@ -338,12 +353,10 @@ static tn_status load(struct journal *j, uint64_t off)
     status = file_read(&j->file, &head, sizeof(head), off);
     if (status == TN_ESIZE) /* shortened meanwhile, so it was empty */
         return TN_OK;
-    if (status != TN_OK)
+    if (status == TN_OK)
+        status = is_possible(j, off, &head, &possible);
+    if (status != TN_OK || !possible)
         return status;
-    if (head.salt != j->header.salt || head.bytes < sizeof(head) ||
-        head.bytes % RUN_UNIT != 0 || head.bytes > j->size - off ||
-        room_for(head.bytes) > j->size - off)
-        return TN_OK;
     status = reserve(j, head.bytes);
     if (status == TN_OK)
         status = file_read(&j->file, j->buffer, head.bytes, off);
@@ -418,6 +431,39 @@ static tn_status is_proof(struct journal *j, uint64_t off, bool *proof)
     return status;
 }
 
+/* Look through n bytes that lie at off.  *work counts what it took. */
+static tn_status look_at_chunk(struct journal *j, const char *chunk, size_t n,
+                               uint64_t off, uint64_t *work, bool *proof)
+{
+    tn_status status = TN_OK;
+
+    for (size_t at = 0;
+         status == TN_OK && !*proof &&
+         at + sizeof(struct journal_record) <= n && *work < 8 * j->size;
+         at += STORE_SECTOR) {
+        struct journal_record *head = (struct journal_record *)(chunk + at);
+
+        if (head->salt != j->header.salt)
+            continue;
+        status = is_proof(j, off + at, proof);
+        *work += STORE_SECTOR;
+        if (head->bytes <= j->size) /* else load() did not look */
+            *work += head->bytes;
+    }
+    return status;
+}
+
+/* Move *off over a hole to the next sector that is none. */
+static tn_status skip_hole(const struct journal *j, uint64_t *off)
+{
+    uint64_t start, end;
+    tn_status status = file_find_data(&j->file, *off, &start, &end);
+
+    if (status == TN_OK && start > *off)
+        *off = start < j->size ? round_down(start, STORE_SECTOR) : j->size;
+    return status;
+}
+
 /* J3: does anything behind the end of the chain prove that what should be there
  * was on disk?  Only sectors that begin like a record of this generation are
  * looked at closely, and no more bytes of them than eight times the file. */
@@ -431,22 +477,14 @@ static tn_status look_for_proof(struct journal *j, bool *proof)
     if (chunk == NULL)
         return error_set(TN_ENOMEM, "no memory to read the journal");
     while (status == TN_OK && !*proof && off < j->size) {
-        size_t n = j->size - off < CHUNK ? (size_t)(j->size - off) : CHUNK;
+        size_t n;
 
-        status = file_read(&j->file, chunk, n, off);
-        for (size_t at = 0;
-             status == TN_OK && !*proof &&
-             at + sizeof(struct journal_record) <= n && work < 8 * j->size;
-             at += STORE_SECTOR) {
-            struct journal_record *head = (struct journal_record *)(chunk + at);
-
-            if (head->salt != j->header.salt)
-                continue;
-            status = is_proof(j, off + at, proof);
-            work += STORE_SECTOR;
-            if (head->bytes <= j->size) /* else load() did not look */
-                work += head->bytes;
-        }
+        status = skip_hole(j, &off);
+        n = j->size - off < CHUNK ? (size_t)(j->size - off) : CHUNK;
+        if (status == TN_OK)
+            status = file_read(&j->file, chunk, n, off);
+        if (status == TN_OK)
+            status = look_at_chunk(j, chunk, n, off, &work, proof);
         off += n;
     }
     free(chunk);

@@ -79,7 +79,10 @@ tn_status sums_check(const tn_segment *view, struct report *report);
  * report: prepare, then any number of threads in sums_audit_work(), which takes
  * pieces until none is left; when all have returned, what is in bad stands in
  * ascending order. */
-enum { SUMS_BAD_MOST = 4096 };
+enum {
+    SUMS_BAD_MOST = 4096,
+    SUMS_BAD_ENOUGH = 1 << 16, /* nobody looks at more */
+};
 struct sums_audit {
     const tn_segment *view;
     uint64_t first, block_pages; /* where the sums are */

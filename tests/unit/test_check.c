@@ -524,3 +524,19 @@ Test(check, survives_every_refusal)
     OK(status);
     cr_expect(stores_sound("s", 0));
 }
+
+/* A file whose size is claimed only: a terabyte of hole behind the store. */
+Test(check, looks_for_what_lies_behind_the_end_and_not_at_holes, .timeout = 10)
+{
+    tn_check_options full = {.depth = TN_CHECK_FULL};
+    const off_t enormous = (off_t)1 << 40;
+    struct heard heard = {0};
+
+    if (truncate("s", enormous) != 0)
+        cr_skip_test("no file can be that large here");
+    OK(tn_check_file("s", &full, hear, &heard));
+    stores_write("s", "x", 1, (uint64_t)enormous - 5000);
+    FAILS(tn_check_file("s", &full, hear, &heard), TN_ECORRUPT);
+    cr_expect(eq(str, heard.rule, "B5"));
+    cr_expect(eq(u64, heard.offset, (uint64_t)enormous - 5000));
+}

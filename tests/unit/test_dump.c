@@ -606,6 +606,21 @@ Test(dump, tells_where_a_chain_ends_too_early)
     tn_segment_detach(seg);
 }
 
+/* The beginning of a store, and behind it a terabyte of hole. */
+Test(dump, looks_for_no_block_in_a_hole, .timeout = 10)
+{
+    uint64_t garbage = 3, at;
+
+    stores_make(PATH, TN_INDEX_MAP);
+    at = header_of("item/020");
+    stores_write(PATH, &garbage, sizeof(garbage), at);
+    cr_assert(eq(int, truncate(PATH, (off_t)at + 8), 0));
+    if (truncate(PATH, (off_t)1 << 40) != 0)
+        cr_skip_test("no file can be that large here");
+    cr_expect(eq(int, dump(0), TN_ECORRUPT));
+    cr_expect(says("\"item/019\", 1 of") && !says("named \"item/021\""));
+}
+
 static uint64_t random_next(uint64_t *state)
 {
     *state ^= *state << 13;

@@ -23,6 +23,8 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -582,6 +584,58 @@ Test(file, extending_puts_blocks_under_all_bytes)
     OK(file_extend(&f, 4096));
     OK(file_extend(&f, 0));
     cr_expect(eq(u64, size_of(&f), 1 << 20), "it never shortens");
+    file_close(&f);
+}
+
+/* One that fills the disk would leave it full for everybody. */
+Test(file, extending_does_not_try_what_cannot_be)
+{
+    struct file f;
+    struct statvfs disk;
+    uint64_t size, before, after;
+
+    cr_assert(eq(int, statvfs(".", &disk), 0));
+    size = (disk.f_bfree * disk.f_frsize + (1 << 30)) & ~UINT64_C(4095);
+    OK(file_create_unnamed(&f, "f", 0600));
+    OK(file_write(&f, "x", 1, 0));
+    OK(file_disk_bytes(&f, &before));
+    FAILS(file_extend(&f, size), TN_ENOSPC);
+    if (file_truncate(&f, size) == TN_OK) /* now it has that hole */
+        FAILS(file_extend(&f, size), TN_ENOSPC);
+    OK(file_disk_bytes(&f, &after));
+    cr_expect(eq(u64, after, before));
+    cr_expect(eq(int, faults_seen(FAULT_ALLOCATE), 0));
+    file_close(&f);
+}
+
+Test(file, is_dense_if_enough_of_it_is_no_hole)
+{
+    enum { LARGE = 256 << 20, PART = LARGE / FILE_DENSITY };
+    static char bytes[PART / 2];
+    uint64_t start, end;
+    struct file f;
+    bool dense;
+
+    memset(bytes, 'x', sizeof(bytes));
+    OK(file_create_unnamed(&f, "f", 0600));
+    OK(file_truncate(&f, LARGE));
+    OK(file_find_data(&f, 0, &start, &end));
+    if (start == 0)
+        SKIP("this file system has no holes");
+    OK(file_is_dense(&f, 0, LARGE, &dense));
+    cr_expect(not(dense));
+    OK(file_is_dense(&f, LARGE - 4096, 4096, &dense));
+    cr_expect(dense, "too little to matter");
+    OK(file_write(&f, bytes, sizeof(bytes), LARGE / 2));
+    OK(file_is_dense(&f, 0, LARGE, &dense));
+    cr_expect(not(dense));
+    OK(file_is_dense(&f, LARGE / 4, LARGE / 2, &dense));
+    cr_expect(dense, "half as long, and all of it is inside");
+    OK(file_write(&f, bytes, sizeof(bytes), LARGE - sizeof(bytes)));
+    OK(file_is_dense(&f, 0, LARGE, &dense));
+    cr_expect(dense);
+    OK(file_is_dense(&f, 0, LARGE - 2 * sizeof(bytes), &dense));
+    cr_expect(not(dense), "what lies behind does not count");
     file_close(&f);
 }
 

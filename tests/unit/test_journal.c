@@ -515,6 +515,53 @@ Test(journal, proof_is_found_anywhere_behind)
     cr_expect(strstr(tn_errmsg(), "commit 8") != NULL, "%s", tn_errmsg());
 }
 
+/* Bytes of a journal that somebody made to keep us busy. */
+#define ENORMOUS (UINT64_C(1) << 40)
+
+Test(journal, that_is_a_hole_is_read_in_no_time, .timeout = 10)
+{
+    append_some(3);
+    if (file_truncate(&j.file, ENORMOUS) != TN_OK)
+        cr_skip_test("no file can be that large here");
+    OK(find_end());
+    check_records(10);
+}
+
+Test(journal, has_its_proof_found_behind_any_hole, .timeout = 10)
+{
+    static char record[4 * SECTOR];
+    uint64_t off = j.end.off;
+
+    append(8, 10, 7);
+    append(9, 10, 8);
+    get(off + SECTOR, record, SECTOR);
+    put(off, (char[2 * SECTOR]){0}, 2 * SECTOR);
+    OK(find_end());
+    if (file_truncate(&j.file, ENORMOUS) != TN_OK)
+        cr_skip_test("no file can be that large here");
+    put(ENORMOUS - 7 * SECTOR, record, SECTOR);
+    FAILS(find_end(), TN_ECORRUPT);
+}
+
+Test(journal, gets_no_memory_for_records_that_are_holes, .timeout = 10)
+{
+    struct journal_record claim = {.salt = j.header.salt,
+                                   .number = 8,
+                                   .chain = j.header.salt,
+                                   .file_size = FILE_SIZE};
+
+    if (file_truncate(&j.file, ENORMOUS) != TN_OK)
+        cr_skip_test("no file can be that large here");
+    for (uint64_t bytes = 64; bytes < ENORMOUS; bytes *= 2) {
+        claim.bytes = bytes;
+        put(JOURNAL_RECORDS_OFF, &claim, sizeof(claim));
+        put(JOURNAL_RECORDS_OFF + 8 * SECTOR, &claim, sizeof(claim));
+        OK(find_end());
+        cr_expect(eq(u64, j.end.number, 7));
+        cr_expect(le(sz, j.capacity, 2 << 20));
+    }
+}
+
 /* --- Bytes of any kind: J2, J4 -------------------------------------------- */
 
 /* Put a record of bytes bytes at the end whose digest is right, whatever it

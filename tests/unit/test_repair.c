@@ -158,3 +158,56 @@ Test(repair, makes_a_sound_store_of_any_damage)
     free(whole);
     free(bytes);
 }
+
+/* --- Files that are mostly holes ------------------------------------------ */
+
+enum { LARGE = 200 * 1024 * 1024 };
+
+/* Objects on both sides of a hole come out, when the block in front of it is
+ * broken too; nobody wants page sums of it. */
+Test(repair, finds_what_lies_behind_a_hole)
+{
+    tn_options options = {.size = LARGE, .page_sums = TN_SUMS_OFF};
+    char *bytes;
+    size_t size;
+    tn_store *store;
+    tn_segment *seg;
+    void *large, *behind;
+    uint64_t zero = 0, at, last;
+
+    cr_assert(eq(int, unlink("s"), 0));
+    OK(tn_store_open(&store, "s", TN_SHARED | TN_CREATE, &options));
+    seg = tn_store_segment(store);
+    OK(tn_construct(seg, "before", &stores_item, 1, NULL, NULL));
+    large = tn_alloc(seg, LARGE - (1 << 20));
+    cr_assert(large != NULL);
+    OK(tn_construct(seg, "behind", &stores_item, 1, NULL, &behind));
+    at = STORE_SEGMENT_OFF + tn_handle_of(seg, large);
+    last = at + (LARGE - (1 << 20));
+    OK(tn_store_close(store));
+    /* A copy with a hole. */
+    size = stores_length("s");
+    bytes = malloc(size);
+    stores_read("s", bytes, size, 0);
+    stores_put("sparse", bytes, at + 8);
+    cr_assert(eq(int, truncate("sparse", (off_t)size), 0));
+    last = last / 4096 * 4096;
+    stores_write("sparse", bytes + last, size - last, last);
+    stores_write("sparse", &zero, sizeof(zero), at - 8);
+    free(bytes);
+    OK(tn_repair("sparse", "new", NULL, NULL, &result));
+    OK(check("new"));
+    cr_expect(eq(sz, result.whole + result.damaged, 2));
+    cr_expect(eq(sz, result.gaps, 1));
+    OK(tn_store_open(&store, "new", TN_READ_ONLY, NULL));
+    OK(tn_find(tn_store_segment(store), "before", NULL, NULL, NULL));
+    OK(tn_find(tn_store_segment(store), "behind", NULL, NULL, NULL));
+    OK(tn_store_close(store));
+}
+
+Test(repair, of_what_is_too_large_for_a_store_is_refused)
+{
+    if (truncate("s", ((off_t)1 << 48) + 4096) != 0)
+        cr_skip_test("no file can be that large here");
+    IS(tn_repair("s", "new", NULL, NULL, NULL), TN_ENOTSTORE);
+}

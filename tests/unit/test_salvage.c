@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "heap/block.h"
 #include "heap/salvage.h"
@@ -62,7 +63,7 @@ static void note(void *arg, uint64_t off, uint64_t size, enum block_state state)
     mended_count++;
 }
 
-static const struct heap_witness witness = {know_nothing, note, NULL};
+static const struct heap_witness witness = {know_nothing, note, NULL, NULL};
 
 static void salvage(void)
 {
@@ -173,4 +174,52 @@ Test(salvage, of_a_frame_that_is_too_small_is_refused)
         int,
         heap_frame(heap, HEAP_MAX_SIZE + 1, sizeof(struct heap), TN_FIT_BEST),
         TN_ESIZE));
+}
+
+/* --- Heaps that are mostly holes ------------------------------------------ */
+
+enum { LARGE = 1 << 30 };
+static struct {
+    uint64_t start, end; /* of what is zero */
+    size_t asked;
+} hole;
+
+static uint64_t skip_zeros(void *arg, uint64_t off)
+{
+    (void)arg;
+    hole.asked++;
+    return off >= hole.start && off < hole.end ? hole.end : off;
+}
+
+/* A block whose header is broken reaches over the hole to the next one. */
+Test(salvage, looks_at_no_zeros_that_it_is_told_of)
+{
+    static const struct heap_witness told = {know_nothing, note, skip_zeros,
+                                             NULL};
+    struct heap *h = mmap(NULL, LARGE, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    unsigned char *large, *behind;
+    unsigned char in_core[1];
+
+    cr_assert(h != MAP_FAILED);
+    cr_assert(eq(int, heap_init(h, LARGE, sizeof(*h), TN_FIT_BEST), TN_OK));
+    large = heap_alloc(h, LARGE - (1 << 20), BLOCK_RAW);
+    behind = heap_alloc(h, 100, BLOCK_RAW);
+    for (int i = 0; i < 4; i++)
+        cr_assert(heap_alloc(h, 100, BLOCK_RAW) != NULL);
+    hole.start = heap_off(h, large) + 4096;
+    hole.end = hole.start + LARGE - (1 << 20) - 8192;
+    *word_at(h, heap_off(h, large)) = 0;
+    mended_count = 0;
+    heap_salvage(h, &told);
+    cr_expect(eq(sz, mended_count, 1));
+    cr_expect(eq(u64, mended_off + mended_size, heap_off(h, behind)));
+    cr_expect(lt(sz, hole.asked, 40));
+    cr_assert(
+        eq(int,
+           mincore((void *)((uintptr_t)(large + LARGE / 4) & ~(uintptr_t)4095),
+                   1, in_core),
+           0));
+    cr_expect(eq(int, in_core[0] & 1, 0), "nobody was there");
+    munmap(h, LARGE);
 }

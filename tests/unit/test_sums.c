@@ -17,7 +17,9 @@
 
 #include "lib/arena.h"
 #include "lib/child.h"
+#include "lib/stores.h"
 #include "lib/tmpdir.h"
+#include "segment/segment.h"
 #include "store/layout.h"
 
 static void enter(void)
@@ -488,4 +490,54 @@ Test(sums, are_looked_at_no_more_when_the_check_is_canceled)
     cr_expect(eq(int, tn_check_file("s", &options, note_place, &places),
                  TN_ECANCELED));
     cr_expect(eq(sz, places.count, 0));
+}
+
+/* --- A block of sums that fits nothing ------------------------------------ */
+
+enum { HUGE = 300 * 1024 * 1024 };
+
+/* Sums of zero for each page of a store that has none, and it was closed so. */
+static int forge_sums(struct child *parent, void *arg)
+{
+    tn_options options = {.size = HUGE, .page_sums = TN_SUMS_OFF};
+    struct heap *h;
+    tn_store *store;
+    void *block;
+
+    (void)parent;
+    (void)arg;
+    if (tn_store_open(&store, "s", TN_SHARED | TN_CREATE, &options) != TN_OK)
+        return 1;
+    h = segment_heap(tn_store_segment(store));
+    block = heap_alloc_aligned(h, HUGE / STORE_PAGE * 3 * sizeof(uint64_t),
+                               STORE_PAGE, 0, BLOCK_INDEX);
+    if (block == NULL)
+        return 2;
+    tn_store_segment(store)->base->sums = heap_off(h, block);
+    stores_set_state("s", STORE_CLEAN);
+    stores_write("s", &(struct marks){0}, sizeof(struct marks),
+                 STORE_MARKS_OFF);
+    _exit(0);
+}
+
+/* Is it said that there are more? */
+static void listen(void *arg, const tn_finding *finding)
+{
+    if (strstr(finding->what, "so many more") != NULL)
+        *(bool *)arg = true;
+}
+
+Test(sums, are_given_up_where_nothing_fits)
+{
+    bool said = false;
+    struct child c;
+    tn_store *store;
+
+    child_start(&c, forge_sums, NULL);
+    cr_assert(eq(int, child_wait(&c), 0));
+    cr_expect(eq(int, tn_check_file("s", NULL, listen, &said), TN_ECORRUPT));
+    cr_expect(said);
+    cr_expect(eq(int,
+                 tn_store_open(&store, "s", TN_READ_ONLY | TN_VERIFY, NULL),
+                 TN_ECORRUPT));
 }
