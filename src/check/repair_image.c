@@ -241,13 +241,20 @@ static tn_status read_superblock(const struct repair *r, struct superblock *sb,
     return require_known(r, sb);
 }
 
+/* Its commits go on from what was there, unless their numbers are nearly used
+ * up. */
 static void take_superblock(struct repair *r)
 {
     struct superblock *sb = &r->made.superblock;
+    bool sealed;
 
     memcpy(sb, r->made.region.base, sizeof(*sb));
+    sealed = is_sealed(sb);
     memset(r->made.region.base, 0, STORE_SEGMENT_OFF);
-    if (is_sealed(sb) && sb->max_size >= sb->file_size &&
+    sb->zeroed = 0;
+    if (sb->commit_number >= STORE_MOST_NUMBERS / 2)
+        sb->commit_number = 0;
+    if (sealed && sb->max_size >= sb->file_size &&
         sb->max_size <= HEAP_MAX_SIZE)
         return;
     r->result.superblock_lost = true;

@@ -408,8 +408,10 @@ static void judge_object(struct repair *r, void *payload,
         renamed = true;
     }
     save(r, &remains, why);
-    if (r->failed == TN_OK)
-        r->saved[r->saved_count - 1].renamed = renamed;
+    if (r->failed != TN_OK)
+        return;
+    r->saved[r->saved_count - 1].renamed = renamed;
+    r->saved[r->saved_count - 1].typeless = !remains.type_sound;
 }
 
 static void count_raw(struct repair *r, void *payload, enum block_state state,
@@ -456,7 +458,7 @@ static uint64_t agree_on_size(const struct repair *r, uint64_t type)
     size_t usable;
 
     for (size_t i = 0; i < r->saved_count; i++)
-        if (r->saved[i].why == WHY_TYPE &&
+        if (r->saved[i].typeless &&
             remains_of(r, &r->saved[i], &usable, &remains) &&
             remains.type == type && remains_element(&remains, usable, &l, &m)) {
             least = l > least ? l : least;
@@ -496,14 +498,16 @@ static tn_status replace_type(struct repair *r, uint64_t lost)
     tn_status status = make_type(r, lost, &made);
 
     for (size_t i = 0; status == TN_OK && i < r->saved_count; i++) {
-        if (r->saved[i].why != WHY_TYPE ||
+        if (!r->saved[i].typeless ||
             !remains_of(r, &r->saved[i], &usable, &remains) ||
             remains.type_sound || remains.type != lost)
             continue;
         remains.type = made;
         remains.type_sound = true;
-        if (remains_extent(heap_of(r), &remains) > usable)
-            remains.count = 0; /* nothing fits: the bytes are kept */
+        remains_write(heap_of(r), &remains);
+        if (remains_extent(heap_of(r), &remains) <= usable)
+            continue;
+        remains.count = 0; /* nothing fits: the bytes are kept */
         remains_write(heap_of(r), &remains);
     }
     return status;
@@ -517,7 +521,7 @@ static tn_status replace_types(struct repair *r)
 
     type_rebuild(heap_of(r), r->index, &r->made.segment.base->types);
     for (size_t i = 0; status == TN_OK && i < r->saved_count; i++)
-        if (r->saved[i].why == WHY_TYPE &&
+        if (r->saved[i].typeless &&
             remains_of(r, &r->saved[i], &usable, &remains) &&
             !remains.type_sound)
             status = replace_type(r, remains.type);

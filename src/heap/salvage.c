@@ -154,12 +154,15 @@ static void mend(struct salvage *s, uint64_t off)
     s->witness->mended(s->witness->arg, off, size, state);
 }
 
+static uint64_t end_word(uint64_t off)
+{
+    return word_make(off, 0, HEAP_PREV_USED, BLOCK_FIXED);
+}
+
 /* An end block before the end: the heap never was larger. */
 static bool is_end(const struct heap *h, uint64_t off, uint64_t word)
 {
-    return (word | HEAP_PREV_USED) ==
-               word_make(off, 0, HEAP_PREV_USED, BLOCK_FIXED) &&
-           off < h->end;
+    return (word | HEAP_PREV_USED) == end_word(off) && off < h->end;
 }
 
 void heap_salvage(struct heap *h, const struct heap_witness *witness)
@@ -177,5 +180,6 @@ void heap_salvage(struct heap *h, const struct heap_witness *witness)
         off += word_size(word_load(h, off));
     }
     h->end = off;
-    word_store(h, off, word_make(off, 0, HEAP_PREV_USED, BLOCK_FIXED));
+    if ((word_load(h, off) | HEAP_PREV_USED) != end_word(off))
+        word_store(h, off, end_word(off));
 }

@@ -58,11 +58,12 @@ size_t remains_extent(const struct heap *h, const struct remains *remains)
 {
     size_t bytes, all;
 
-    if (!remains->type_sound ||
-        !bytes_mul(remains->count, record_type(h, remains->record)->size,
+    if (!remains->type_sound)
+        return remains->front;
+    if (!bytes_mul(remains->count, record_type(h, remains->record)->size,
                    &bytes) ||
         !bytes_add(remains->front, bytes, &all))
-        return remains->front;
+        return SIZE_MAX;
     return all;
 }
 
@@ -70,10 +71,11 @@ size_t remains_extent(const struct heap *h, const struct remains *remains)
 static bool fits_exactly(const struct heap *h, size_t usable,
                          const struct remains *remains)
 {
-    size_t needed =
-        round_up(remains_extent(h, remains) + HEAP_OVERHEAD, HEAP_GRANULE);
-    size_t has = usable + HEAP_OVERHEAD;
+    size_t extent = remains_extent(h, remains), has = usable + HEAP_OVERHEAD;
+    size_t needed = round_up(extent + HEAP_OVERHEAD, HEAP_GRANULE);
 
+    if (extent > usable)
+        return false;
     if (needed < HEAP_MIN_BLOCK)
         needed = HEAP_MIN_BLOCK;
     return needed == has || needed + SLACK == has;

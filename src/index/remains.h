@@ -33,8 +33,8 @@ bool remains_find(const struct heap *h, tn_index index, const void *payload,
  * it says; 0: it says nothing that can be. */
 size_t remains_front(tn_index index, const struct record *record);
 
-/* Bytes of the block that its elements end at, if its type is known; else those
- * before the elements. */
+/* Bytes of the block that its elements end at, if its type is known, SIZE_MAX
+ * if they are too many for any; else those before the elements. */
 size_t remains_extent(const struct heap *h, const struct remains *remains);
 
 /* Write the record anew from these fields, as a sound one. */

@@ -14,10 +14,12 @@
 
 #include <tenon.h>
 
+#include "index/kind.h"
 #include "lib/arena.h"
 #include "lib/faults.h"
 #include "lib/stores.h"
 #include "lib/tmpdir.h"
+#include "segment/segment.h"
 
 #define OK(call)         cr_assert(eq(int, call, TN_OK), "%s", tn_errmsg())
 #define IS(call, status) cr_assert(eq(int, call, status), "%s", tn_errmsg())
@@ -157,6 +159,108 @@ Test(repair, makes_a_sound_store_of_any_damage)
     }
     free(whole);
     free(bytes);
+}
+
+/* --- What is made anew ---------------------------------------------------- */
+
+/* The object of this name in the segment that is mapped at base. */
+static struct record *record_of(tn_segment *seg, const char *name)
+{
+    void *p;
+
+    OK(tn_find(seg, name, NULL, &p, NULL));
+    return (struct record *)p - 1;
+}
+
+/* Change the objects of "s" by hand, and repair it as it is then. */
+static void repair_after(void (*change)(tn_segment *seg))
+{
+    tn_store *store;
+
+    OK(tn_store_open(&store, "s", TN_SHARED, NULL));
+    change(tn_store_segment(store));
+    OK(tn_store_close(store));
+    OK(tn_repair("s", "new", NULL, NULL, &result));
+    OK(check("new"));
+}
+
+/* Its name and the descriptor of its type. */
+static void damage_name_and_type(tn_segment *seg)
+{
+    struct record *record = record_of(seg, "item/004");
+    struct heap *h = segment_heap(seg);
+    char *name = record_block(h, TN_INDEX_MAP, heap_off(h, record));
+
+    memset(heap_at(h, record->type & RECORD_OFF_MASK), 0xff, 40);
+    name[2] = 0;
+}
+
+Test(repair, gives_a_type_to_what_has_lost_its_name_too)
+{
+    tn_store *store;
+
+    repair_after(damage_name_and_type);
+    cr_expect(eq(sz, result.lost, 0));
+    OK(tn_store_open(&store, "new", TN_READ_ONLY, NULL));
+    cr_expect(eq(sz, tn_named_count(tn_store_segment(store)), STORES_OBJECTS));
+    OK(tn_store_close(store));
+}
+
+/* More elements than there can be; the sum of their bytes is small again. */
+static void claim_too_many(tn_segment *seg)
+{
+    struct record *record = record_of(seg, "item/007");
+    struct heap *h = segment_heap(seg);
+    uint64_t count = RECORD_COUNT_MASK;
+
+    struct type_descriptor *type = heap_at(h, record->type & RECORD_OFF_MASK);
+
+    type->size = UINT32_MAX;
+    record->count =
+        count | record_check_bits(heap_off(h, record), record->type, count)
+                    << RECORD_CHECK_SHIFT;
+}
+
+Test(repair, believes_no_count_that_cannot_be)
+{
+    repair_after(claim_too_many);
+    cr_expect(ge(sz, result.damaged, 1));
+}
+
+/* The last block is free and stays so: nothing is a program's own that was
+ * not. */
+Test(repair, leaves_free_memory_free)
+{
+    tn_stats before, after;
+    tn_store *store;
+
+    OK(tn_store_open(&store, "s", TN_READ_ONLY, NULL));
+    OK(tn_segment_stats(tn_store_segment(store), &before));
+    OK(tn_store_close(store));
+    stores_abandon("s");
+    OK(tn_repair("s", "new", NULL, NULL, &result));
+    OK(tn_store_open(&store, "new", TN_READ_ONLY, NULL));
+    OK(tn_segment_stats(tn_store_segment(store), &after));
+    OK(tn_store_close(store));
+    cr_expect(eq(sz, after.raw, before.raw));
+}
+
+/* A sound superblock whose numbers can be no other commit's, and which says
+ * that all free memory is zero in the next one. */
+Test(repair, does_not_go_on_from_numbers_that_are_used_up)
+{
+    struct superblock sb;
+
+    for (uint64_t less = 0; less < 3; less++) {
+        stores_superblock("s", &sb);
+        sb.commit_number = STORE_MOST_NUMBERS - less;
+        sb.zeroed = sb.commit_number + 1;
+        stores_reseal("s", &sb);
+        OK(tn_repair("s", "new", NULL, NULL, &result));
+        OK(check("new"));
+        cr_expect(stores_sound("new", 0));
+        cr_assert(eq(int, unlink("new"), 0));
+    }
 }
 
 /* --- Files that are mostly holes ------------------------------------------ */
