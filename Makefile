@@ -166,8 +166,9 @@ $B/tests/crash/bits: $B/tests/crash/exhibit.o
 FUZZER   = $B/fuzz/replay.o
 $B/fuzz/fuzz.a: $(addprefix $B/fuzz/,packed.o place.o seal.o use.o)
 	$(call say,ar    $@)rm -f $@ && ar rcs $@ $^
-$B/fuzz/%: $B/fuzz/%.o $B/fuzz/replay.o $B/fuzz/fuzz.a $B/helper.a $B/internal.a
-	$(call say,link  $@)$(CC) $(CFLAGS) $(filter-out %/replay.o,$^) $(FUZZER) -o $@ -pthread $(LIBS)
+$B/fuzz/%: $B/fuzz/%.o $B/fuzz/replay.o $B/fuzz/wait.o $B/fuzz/fuzz.a $B/helper.a $B/internal.a
+	$(call say,link  $@)$(CC) $(CFLAGS) $(filter-out %/replay.o,$^) $(FUZZER) \
+	  -o $@ -pthread $(LIBS) -Wl,--wrap=clock_passed,--wrap=clock_sleep
 $B/fuzz/seeds: FUZZER =
 # The tool's commands run in the target's process, and end there.
 $B/fuzz/fuzz_tool: $B/fuzz/fuzz_tool.o $(filter-out %/tenon.o,$(TOOL_O)) \

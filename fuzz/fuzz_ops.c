@@ -21,7 +21,14 @@
 
 #include <tenon.h>
 
-enum { SIZE = 16384, MOST = 262144, LARGEST = 3000, CALLS = 100, VIEWS = 3 };
+enum {
+    SIZE = 16384,
+    MOST = 262144,
+    LARGEST = 3000,
+    CALLS = 100,
+    VIEWS = 3,
+    FILES = 3, /* calls of an input that make files, and take their time */
+};
 
 enum keeping { DURABLE, SHARED, BUFFER, HEAP, KEEPINGS };
 
@@ -37,7 +44,7 @@ struct world {
     enum keeping keeping;
     tn_store *store;
     tn_segment *seg; /* that may be changed; NULL: none just now */
-    size_t free_bytes;
+    unsigned files;  /* made so far, see FILES */
     struct model now, committed;
     struct view views[VIEWS];
 };
@@ -129,6 +136,24 @@ static void close_store(struct world *w)
     w->store = NULL;
 }
 
+static bool differ(void *arg, const tn_difference *difference)
+{
+    (void)arg;
+    (void)difference;
+    return true;
+}
+
+/* Two segments with the same objects have the same digest. */
+static void require_same(const tn_segment *a, const tn_segment *b)
+{
+    unsigned char digests[2][16];
+
+    REQUIRE(tn_contents_digest(a, digests[0]) == TN_OK);
+    REQUIRE(tn_contents_digest(b, digests[1]) == TN_OK);
+    REQUIRE(memcmp(digests[0], digests[1], sizeof(digests[0])) == 0);
+    REQUIRE(tn_contents_compare(a, b, differ, NULL) == TN_OK);
+}
+
 /* Look at the file at path, opened in this way, as the model says it is. */
 static void look_at(struct world *w, const char *path, unsigned flags,
                     const struct model *expected)
@@ -150,18 +175,40 @@ static void look_at(struct world *w, const char *path, unsigned flags,
     REQUIRE(tn_store_close(store) == TN_OK);
 }
 
+/* Nothing of what a killed process leaves is damage, so all of it is saved. */
+static void repair(struct world *w, const char *path,
+                   const struct model *expected)
+{
+    const char *repaired = place_path("repaired");
+    tn_repaired result;
+    tn_status status;
+
+    place_remove("repaired");
+    status = tn_repair(path, repaired, NULL, NULL, &result);
+    REQUIRE(status == TN_OK || status == TN_ENOSPC);
+    if (status != TN_OK)
+        return;
+    REQUIRE(result.lost == 0 && result.damaged == 0 && result.gaps == 0);
+    look_at(w, repaired, TN_READ_ONLY, expected);
+}
+
 /* What would be there if this process were killed now. */
 static void crash(struct world *w, unsigned how)
 {
     static const unsigned access[] = {TN_DURABLE, TN_READ_ONLY, TN_PRIVATE};
     const char *copy = place_path("copy");
 
-    if (w->store == NULL)
+    if (w->store == NULL || w->files++ >= FILES)
         return;
     place_copy("ops", "copy");
     place_remove("copy-journal");
-    if (w->keeping == DURABLE) {
+    if (w->keeping == DURABLE)
         place_copy("ops-journal", "copy-journal");
+    if (how % 4 == 3) {
+        repair(w, copy, w->keeping == DURABLE ? &w->committed : &w->now);
+        return;
+    }
+    if (w->keeping == DURABLE) {
         look_at(w, copy, access[how % 3], &w->committed);
     } else {
         tn_store *store;
@@ -174,12 +221,23 @@ static void crash(struct world *w, unsigned how)
 
 static void save(struct world *w)
 {
-    place_remove("saved");
-    if (w->store == NULL)
+    const char *path = place_path("saved");
+    const tn_segment *view;
+    tn_store *saved;
+
+    if (w->store == NULL || w->files++ >= FILES)
         return;
-    REQUIRE(tn_store_save(w->store, place_path("saved"), NULL) == TN_OK);
-    look_at(w, place_path("saved"), TN_READ_ONLY,
+    place_remove("saved");
+    REQUIRE(tn_store_save(w->store, path, NULL) == TN_OK);
+    look_at(w, path, TN_READ_ONLY,
             w->keeping == DURABLE ? &w->committed : &w->now);
+    if (w->keeping != DURABLE)
+        return;
+    REQUIRE(tn_store_open(&saved, path, TN_PRIVATE, &w->options) == TN_OK);
+    REQUIRE(tn_read_begin(w->store, &view) == TN_OK);
+    require_same(view, tn_store_segment(saved));
+    REQUIRE(tn_read_end(w->store, view) == TN_OK);
+    REQUIRE(tn_store_close(saved) == TN_OK);
 }
 
 /* Close it, look at it in all ways, change its size, and open it as durable
@@ -188,7 +246,7 @@ static void reopen(struct world *w, unsigned how)
 {
     const char *path = place_path("ops");
 
-    if (w->store == NULL)
+    if (w->store == NULL || w->files++ >= FILES)
         return;
     close_store(w);
     REQUIRE(tn_check_file(path, NULL, NULL, NULL) == TN_OK);
@@ -368,6 +426,53 @@ static void change(struct world *w, unsigned call, unsigned slot)
     }
 }
 
+/* --- Calls that take a transaction of their own --------------------------- */
+
+/* What a piece or an object holds becomes other bytes, and nothing but that:
+ * the search for what changed is left out. */
+static void rewrite(struct world *w, unsigned first)
+{
+    unsigned count = take(w);
+
+    commit(w, 0);
+    if (w->keeping != DURABLE || w->seg != NULL)
+        return;
+    REQUIRE(tn_begin_with(w->store, TN_HINTED, &w->seg) == TN_OK);
+    w->now.seg = w->seg;
+    for (unsigned i = 0; i < count % 8 + 1; i++)
+        model_rewrite(&w->now, (first + i) % MODEL_SLOTS);
+    if (count >= 128)
+        roll_back(w);
+    else
+        commit(w, 0);
+}
+
+static void trim(struct world *w)
+{
+    tn_status status;
+
+    commit(w, 0);
+    if (w->store == NULL || (w->keeping == DURABLE && w->seg != NULL))
+        return;
+    status = tn_trim(w->store, NULL);
+    REQUIRE(status == TN_OK || status == TN_EBUSY || status == TN_ENOSPC ||
+            status == TN_ENOMEM);
+}
+
+/* The same by every way to look at it. */
+static void hold(struct world *w, unsigned how)
+{
+    static const tn_check_options quick = {.depth = TN_CHECK_QUICK,
+                                           .threads = 1};
+    static const tn_check_options normal = {.threads = 1};
+
+    if (w->seg != NULL)
+        REQUIRE(model_holds(&w->now));
+    if (w->store != NULL)
+        REQUIRE(tn_check_store(w->store, how % 4 == 0 ? &normal : &quick, NULL,
+                               NULL) == TN_OK);
+}
+
 static void step(struct world *w)
 {
     unsigned byte = take(w), call = byte % 36, slot = take(w) % MODEL_SLOTS;
@@ -396,8 +501,13 @@ static void step(struct world *w)
             tn_checkpoint(w->store);
         break;
     case 17:
-        if (w->seg != NULL)
-            REQUIRE(model_holds(&w->now));
+        hold(w, slot);
+        break;
+    case 18:
+        rewrite(w, slot);
+        break;
+    case 19:
+        trim(w);
         break;
     default:
         change(w, call % 10, slot);

@@ -349,13 +349,24 @@ static void save_and_check(tn_store *store)
     REQUIRE(status != TN_OK || tn_check_file(copy, NULL, NULL, NULL) == TN_OK);
 }
 
+static bool differ(void *arg, const tn_difference *difference)
+{
+    (void)arg;
+    (void)difference;
+    return true;
+}
+
 /* What a snapshot of it gives back is the same store. */
 static void snapshot_and_restore(tn_store *store)
 {
     static const tn_snapshot_options plain = {.threads = 1, .force = true};
     uint64_t sum = use_look(tn_store_segment(store));
     const char *again = place_path("again");
+    unsigned char before[16], after[16];
+    tn_store *restored;
     tn_status status;
+
+    REQUIRE(tn_contents_digest(tn_store_segment(store), before) == TN_OK);
 
     status = tn_snapshot_write(store, place_path("shot"), &plain, NULL);
     REQUIRE(status == TN_OK || status == TN_ENOSPC);
@@ -365,9 +376,15 @@ static void snapshot_and_restore(tn_store *store)
     if (status != TN_OK)
         return;
     REQUIRE(tn_check_file(again, NULL, NULL, NULL) == TN_OK);
-    REQUIRE(tn_store_open(&store, again, TN_READ_ONLY, &use_options) == TN_OK);
-    REQUIRE(use_look(tn_store_segment(store)) == sum);
-    REQUIRE(tn_store_close(store) == TN_OK);
+    REQUIRE(tn_store_open(&restored, again, TN_READ_ONLY, &use_options) ==
+            TN_OK);
+    REQUIRE(use_look(tn_store_segment(restored)) == sum);
+    REQUIRE(tn_contents_digest(tn_store_segment(restored), after) == TN_OK);
+    REQUIRE(memcmp(before, after, sizeof(before)) == 0);
+    REQUIRE(tn_contents_compare(tn_store_segment(store),
+                                tn_store_segment(restored), differ,
+                                NULL) == TN_OK);
+    REQUIRE(tn_store_close(restored) == TN_OK);
 }
 
 static void use_read(tn_store *store, const tn_segment *other, uint64_t sum)
@@ -388,6 +405,37 @@ static void end(tn_store *store, bool commit)
     REQUIRE(status == TN_OK || tn_rollback(store) == TN_OK);
 }
 
+/* A byte of the first named object that has any becomes another, and itself
+ * again, in transactions that say so. */
+static void use_hints(tn_store *store)
+{
+    tn_segment *seg;
+    tn_object object;
+    tn_iter *iter;
+    bool found;
+
+    for (int i = 0; i < 2; i++) {
+        REQUIRE(tn_begin_with(store, TN_HINTED, &seg) == TN_OK);
+        REQUIRE(tn_iter_open(seg, TN_KIND_NAMED, NULL, &iter) == TN_OK);
+        do
+            found = tn_iter_next(iter, &object);
+        while (found && object.count * object.size == 0);
+        tn_iter_close(iter);
+        if (found) {
+            *(char *)object.address ^= 1;
+            REQUIRE(tn_touch(seg, object.address, 1) == TN_OK);
+        }
+        end(store, found);
+    }
+}
+
+static void trim(tn_store *store)
+{
+    tn_status status = tn_trim(store, NULL);
+
+    REQUIRE(status == TN_OK || status == TN_ENOSPC || status == TN_ENOMEM);
+}
+
 static void use_durable(tn_store *store)
 {
     tn_segment *seg;
@@ -405,6 +453,8 @@ static void use_durable(tn_store *store)
     REQUIRE(use_look(seg) == sum);
     use_objects(seg);
     end(store, true);
+    use_hints(store);
+    trim(store);
     REQUIRE(tn_begin(store, &seg) == TN_OK);
     use_change(seg);
     end(store, true);
@@ -473,6 +523,22 @@ static bool agree(tn_status checked, bool unsafe, tn_status opened)
            opened == TN_ENOMEM || opened == TN_ENOSPC;
 }
 
+/* Whatever it is, a sound store comes out of it, or none. */
+static void repair(const char *path)
+{
+    const char *repaired = place_path("repaired");
+    tn_repaired result;
+    tn_status status;
+
+    place_remove("repaired");
+    status = tn_repair(path, repaired, NULL, NULL, &result);
+    REQUIRE(status == TN_OK || status == TN_ENOTSTORE ||
+            status == TN_EVERSION || status == TN_ENOSPC ||
+            status == TN_ENOMEM);
+    if (status == TN_OK)
+        REQUIRE(tn_check_file(repaired, NULL, NULL, NULL) == TN_OK);
+}
+
 void use_file(const char *path, unsigned flags)
 {
     bool unsafe;
@@ -480,6 +546,8 @@ void use_file(const char *path, unsigned flags)
     char why[sizeof(first_unsafe)];
 
     memcpy(why, first_unsafe, sizeof(why));
+    if (checked != TN_OK)
+        repair(path);
     opened = use_store(path, flags);
 
     if (!agree(checked, unsafe, opened))

@@ -20,13 +20,10 @@ static const tn_type types[TYPES] = {
 
 /* --- Names and types of slots --------------------------------------------- */
 
-/* Short ones, the longest, one within the other, and bytes from 0x80 up. */
-const char *model_name(unsigned slot)
+static void write_name(unsigned slot, char *name, size_t room)
 {
-    static char name[TN_NAME_MAX + 1];
     size_t fill = 0;
 
-    memset(name, 0, sizeof(name));
     switch (slot % 4) {
     case 0:
         break;
@@ -35,16 +32,24 @@ const char *model_name(unsigned slot)
         memset(name, 'x', fill);
         break;
     case 2:
-        fill = slot;
-        memset(name, 'p', fill);
-        return name;
+        memset(name, 'p', slot);
+        return;
     case 3:
         fill = 9;
         memset(name, 0xc3, fill);
         break;
     }
-    snprintf(name + fill, sizeof(name) - fill, "%u", slot);
-    return name;
+    snprintf(name + fill, room - fill, "%u", slot);
+}
+
+/* Short ones, the longest, one within the other, and bytes from 0x80 up. */
+const char *model_name(unsigned slot)
+{
+    static char names[MODEL_SLOTS][TN_NAME_MAX + 1];
+
+    if (names[slot][0] == '\0')
+        write_name(slot, names[slot], sizeof(names[slot]));
+    return names[slot];
 }
 
 const tn_type *model_type(unsigned slot)
@@ -54,11 +59,15 @@ const tn_type *model_type(unsigned slot)
 
 const tn_type *model_unique_type(unsigned slot)
 {
-    static char name[32];
-    static tn_type type = {.name = name, .size = 16, .align = 8};
+    static char names[MODEL_SLOTS][16];
+    static tn_type types_of[MODEL_SLOTS];
+    tn_type *type = &types_of[slot];
 
-    snprintf(name, sizeof(name), "unique-%u", slot);
-    return &type;
+    if (type->name == NULL) {
+        snprintf(names[slot], sizeof(names[slot]), "unique-%u", slot);
+        *type = (tn_type){.name = names[slot], .size = 16, .align = 8};
+    }
+    return type;
 }
 
 static const tn_type *type_of(unsigned slot, enum model_what what)
@@ -187,6 +196,19 @@ tn_status model_resize(struct model *m, unsigned slot, size_t size)
     return TN_OK;
 }
 
+void model_rewrite(struct model *m, unsigned slot)
+{
+    struct model_slot *s = &m->slots[slot];
+    void *p = tn_at(m->seg, s->place);
+
+    if (s->what == MODEL_NOTHING)
+        return;
+    s->mark = (unsigned char)(++m->made);
+    memset(p, s->mark, bytes_of(slot, s));
+    if (tn_touch(m->seg, p, bytes_of(slot, s)) != TN_OK)
+        abort();
+}
+
 /* --- Comparing ------------------------------------------------------------ */
 
 static bool wrong(unsigned slot, const char *what)
@@ -199,12 +221,10 @@ static bool contents_hold(struct model *m, unsigned slot)
 {
     const struct model_slot *s = &m->slots[slot];
     const unsigned char *p = tn_at(m->seg, s->place);
+    size_t n = bytes_of(slot, s);
 
-    for (size_t i = 0; i < bytes_of(slot, s); i++) {
-        if (p[i] != s->mark)
-            return wrong(slot, "a byte is not what was written");
-    }
-    return true;
+    return n == 0 || (p[0] == s->mark && memcmp(p, p + 1, n - 1) == 0) ||
+           wrong(slot, "a byte is not what was written");
 }
 
 static bool object_holds(struct model *m, unsigned slot)

@@ -11,6 +11,7 @@
 #define TESTS_LIB_MODEL_H
 
 #include "tenon/segment.h"
+#include "tenon/store.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,6 +54,10 @@ tn_status model_make(struct model *m, unsigned slot, enum model_what what,
                      size_t count);
 tn_status model_drop(struct model *m, unsigned slot);
 tn_status model_resize(struct model *m, unsigned slot, size_t size);
+
+/* Give what is in the slot other bytes, naming them with tn_touch(): where they
+ * are, and nothing else, changes. */
+void model_rewrite(struct model *m, unsigned slot);
 
 /* The name and the type of a slot's named object, and the type of its unique
  * one. */
