@@ -58,20 +58,35 @@ static bool valid_or_none(const struct scope *s, uint64_t off)
     return off == 0 || valid(s, off);
 }
 
-/* How a name compares with that of the node at off, which is valid(); slice is
- * its first eight bytes.  Of two names alike in eight bytes, where the eighth
- * is past the end, both have ended. */
-static int compare(const struct scope *s, const struct name *name,
-                   uint64_t slice, uint64_t off)
+/* A name that is looked for, and its first 16 bytes. */
+struct wanted {
+    const struct name *name;
+    uint64_t first, second;
+};
+
+static struct wanted wanted_of(const struct name *name)
 {
-    uint64_t prefix = load64(&link_at(s, off)->prefix);
+    return (struct wanted){name, name_slice(name, 0), name_slice(name, 8)};
+}
+
+/* How a name compares with that of the node at off, which is valid().  Where
+ * both are alike up to a byte that is past the end, both have ended. */
+static inline int compare(const struct scope *s, const struct wanted *wanted,
+                          uint64_t off)
+{
+    uint64_t first = load64(&link_at(s, off)->prefix), second;
     struct name here;
 
-    if (slice != prefix)
-        return slice < prefix ? -1 : 1;
-    if (!name_read(s, record_of(off), &here))
+    if (wanted->first != first)
+        return wanted->first < first ? -1 : 1;
+    if (unlikely(!name_read(s, record_of(off), &here)))
         return 1; /* damaged: anywhere will do */
-    return name_compare(name, &here);
+    second = name_slice(&here, 8);
+    if (wanted->second != second)
+        return wanted->second < second ? -1 : 1;
+    return (second & 0xff) == 0 && (first & 0xff) != 0
+               ? 0
+               : name_compare(wanted->name, &here);
 }
 
 /* Name, link and record often lie in two cache lines: call for both. */
@@ -86,14 +101,15 @@ static inline void prefetch(const struct scope *s, uint64_t off)
 static uint64_t descend(const struct scope *s, const struct index *ix,
                         const struct name *name, uint64_t *greater)
 {
-    uint64_t slice = name_slice(name, 0), off = load64(&ix->words[0]);
+    struct wanted wanted = wanted_of(name);
+    uint64_t off = load64(&ix->words[0]);
     int order;
 
     *greater = 0;
     for (int depth = 0; depth < DEPTH_MAX && off != 0; depth++) {
         if (!valid(s, off))
             return 0;
-        order = compare(s, name, slice, off);
+        order = compare(s, &wanted, off);
         if (order == 0)
             return off;
         if (order < 0)
@@ -130,7 +146,8 @@ static bool step_is_sound(const struct scope *s, uint64_t off, uint64_t parent)
 static tn_status iset_place(const struct scope *s, const struct index *ix,
                             const struct name *name, struct index_place *place)
 {
-    uint64_t slice = name_slice(name, 0), off = ix->words[0];
+    struct wanted wanted = wanted_of(name);
+    uint64_t off = ix->words[0];
     struct index_link link = {0, false};
     int order, depth = 0;
 
@@ -139,7 +156,7 @@ static tn_status iset_place(const struct scope *s, const struct index *ix,
         if (depth++ == DEPTH_MAX || !valid(s, off) ||
             !step_is_sound(s, off, link.parent))
             return TN_ECORRUPT;
-        order = compare(s, name, slice, off);
+        order = compare(s, &wanted, off);
         if (order == 0) {
             place->record = record_of(off);
             break;
