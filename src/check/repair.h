@@ -14,7 +14,7 @@ struct saved {
     uint64_t record;
     uint16_t why; /* enum in salvage.c */
     bool renamed;
-    bool typeless; /* there was no sound descriptor of its type */
+    bool typeless; /* there is no descriptor of its type that can be its */
 };
 
 /* An object that is nowhere, and where it was. */

@@ -500,17 +500,48 @@ static tn_status replace_type(struct repair *r, uint64_t lost)
     for (size_t i = 0; status == TN_OK && i < r->saved_count; i++) {
         if (!r->saved[i].typeless ||
             !remains_of(r, &r->saved[i], &usable, &remains) ||
-            remains.type_sound || remains.type != lost)
+            remains.type != lost)
             continue;
         remains.type = made;
         remains.type_sound = true;
         remains_write(heap_of(r), &remains);
+        r->saved[i].typeless = false;
         if (remains_extent(heap_of(r), &remains) <= usable)
             continue;
         remains.count = 0; /* nothing fits: the bytes are kept */
         remains_write(heap_of(r), &remains);
     }
     return status;
+}
+
+/* What looks like the descriptor of an object may be in no block, or be the
+ * second of its name. */
+static void judge_types(struct repair *r)
+{
+    const struct heap *h = heap_of(r);
+    uint64_t root = r->made.segment.base->types;
+
+    for (size_t i = 0; i < r->saved_count; i++) {
+        struct saved *saved = &r->saved[i];
+        const struct record *record = heap_at(h, saved->record);
+
+        if (type_is_linked(h, root, record->type & RECORD_OFF_MASK))
+            continue;
+        saved->typeless = true;
+        if (saved->why == WHY_NOT)
+            saved->why = WHY_TYPE;
+    }
+}
+
+static void keep_type_as_raw(struct repair *r, void *payload,
+                             enum block_state state, size_t usable)
+{
+    struct heap *h = heap_of(r);
+
+    (void)usable;
+    if (state == BLOCK_TYPE &&
+        !type_is_linked(h, r->made.segment.base->types, heap_off(h, payload)))
+        heap_set_state(h, payload, BLOCK_RAW);
 }
 
 static tn_status replace_types(struct repair *r)
@@ -520,11 +551,12 @@ static tn_status replace_types(struct repair *r)
     tn_status status = TN_OK;
 
     type_rebuild(heap_of(r), r->index, &r->made.segment.base->types);
+    judge_types(r);
     for (size_t i = 0; status == TN_OK && i < r->saved_count; i++)
         if (r->saved[i].typeless &&
-            remains_of(r, &r->saved[i], &usable, &remains) &&
-            !remains.type_sound)
+            remains_of(r, &r->saved[i], &usable, &remains))
             status = replace_type(r, remains.type);
+    for_blocks(r, keep_type_as_raw);
     return status;
 }
 

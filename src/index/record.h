@@ -75,6 +75,9 @@ bool type_matches(const struct heap *h, uint64_t record, const tn_type *type);
 
 size_t type_count(const struct heap *h, uint64_t root);
 
+/* Is a sound descriptor at off, and in the tree?  Safe for any off. */
+bool type_is_linked(const struct heap *h, uint64_t root, uint64_t off);
+
 /* Build the tree and the counts anew from the blocks of the heap, dropping
  * descriptors that no object refers to. */
 void type_rebuild(struct heap *h, tn_index index, uint64_t *root);

@@ -8,7 +8,8 @@
  *
  * These hold, and type_check() tests them:
  *
- *   T1  Every block of BLOCK_TYPE is in the tree, and nothing else is.
+ *   T1  Every block of BLOCK_TYPE is in the tree, and nothing else is; it is
+ *       what records refer to.
  *   T2  The tree is in strict order of the names' bytes.
  *   T3  Names are 1 to 255 bytes without NUL and end with one; a size is not
  *       0, an alignment at most 2 MiB.
@@ -182,6 +183,11 @@ static bool is_linked(const struct heap *h, uint64_t *root, uint64_t off)
            found == off;
 }
 
+bool type_is_linked(const struct heap *h, uint64_t root, uint64_t off)
+{
+    return type_verify(h, off) && is_linked(h, &root, off);
+}
+
 void type_unref(struct heap *h, uint64_t *root, uint64_t off)
 {
     if (!type_verify(h, off) || type_at(h, off)->objects == 0)
@@ -281,15 +287,19 @@ static uint64_t type_in_block(const struct heap *h, tn_index index,
     return record == 0 ? 0 : heap_off(h, record_type(h, record));
 }
 
-static void count_objects(struct heap *h, tn_index index)
+/* What a record refers to may only look like a descriptor, and lie in a block
+ * of somebody else's: it is left alone. */
+static void count_objects(struct heap *h, tn_index index, uint64_t *root)
 {
     struct block_walk walk = {0};
-    uint64_t type;
+    uint64_t type, last = 0; /* neighbours are often alike */
 
     while (block_walk_next(h, &walk)) {
         type = type_in_block(h, index, &walk);
-        if (type != 0)
+        if (type != 0 && (type == last || is_linked(h, root, type))) {
             type_at(h, type)->objects++;
+            last = type;
+        }
     }
 }
 
@@ -310,7 +320,7 @@ void type_rebuild(struct heap *h, tn_index index, uint64_t *root)
 {
     *root = 0;
     adopt_all(h, root);
-    count_objects(h, index);
+    count_objects(h, index, root);
     drop_unused(h, root);
 }
 
@@ -335,7 +345,8 @@ struct type_checker {
     uint64_t types; /* sound ones, on the chain */
     struct seen *seen;
     size_t room, count;
-    uint64_t last; /* met last in the tree */
+    uint64_t last;    /* met last in the tree */
+    uint64_t unknown; /* records less those of the types that were noted */
 };
 
 static struct seen *find_seen(const struct type_checker *checker, uint64_t off)
@@ -410,16 +421,19 @@ static void note_types(struct type_checker *checker, uint64_t after)
     }
 }
 
-static void note_records(struct type_checker *checker)
+static void note_records(struct type_checker *checker, bool first)
 {
     struct block_walk walk = {0};
     struct seen *seen;
+    uint64_t type;
 
     while (block_walk_next(checker->h, &walk)) {
-        seen = find_seen(checker,
-                         type_in_block(checker->h, checker->index, &walk));
+        type = type_in_block(checker->h, checker->index, &walk);
+        seen = find_seen(checker, type);
         if (seen != NULL)
             seen->objects++;
+        checker->unknown += first && type != 0;
+        checker->unknown -= seen != NULL;
     }
 }
 
@@ -453,12 +467,16 @@ static void check_all_seen(struct type_checker *checker)
     for (uint64_t n = 0; n < checker->types && (n == 0 || checker->count > 0);
          n += checker->count) {
         note_types(checker, after);
-        note_records(checker);
+        note_records(checker, n == 0);
         for (size_t i = 0; i < checker->count; i++)
             check_seen(checker, &checker->seen[i]);
         if (checker->count > 0)
             after = checker->seen[checker->count - 1].off;
     }
+    if (checker->unknown != 0)
+        report_add(checker->report, "T1", checker->root, NULL,
+                   "%" PRIu64 " objects refer to types that are in no block",
+                   checker->unknown);
     free(many);
 }
 
