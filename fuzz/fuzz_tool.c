@@ -1,6 +1,6 @@
 /* fuzz_tool.c - bytes as names of objects and options of commands
  *
- *     byte 0      which command
+ *     byte 0      which command (bits 0-3; some only with bit 4)
  *     byte 1      its options, as bits
  *     byte 2      bits 0-1 kind of index, bit 2: a type of an odd name too
  *     then        texts, a NUL behind each: first an option of the command as
@@ -128,25 +128,46 @@ static void require_harmless(const char *text, size_t size)
 
 static char ground[LONGEST];
 
-/* Is the path where only commands that are told to may write? */
+static const struct {
+    const char *below;
+    mode_t type;
+} known[] = {
+    {"", S_IFDIR},         {"/out", S_IFDIR},     {"/out/l", S_IFLNK},
+    {"/out/n", S_IFLNK},   {"/out/w", S_IFLNK},   {"/out/d", S_IFDIR},
+    {"/out/d/u", S_IFLNK}, {"/outside", S_IFDIR}, {"/outside/witness", S_IFREG},
+    {"/made", S_IFDIR}};
+enum { KNOWN = sizeof(known) / sizeof(*known) };
+
+/* Is it one of these, and what it was? */
+static bool is_known(const char *below, const struct stat *st)
+{
+    for (size_t i = 0; i < KNOWN; i++)
+        if (strcmp(below, known[i].below) == 0 &&
+            (st->st_mode & S_IFMT) == known[i].type)
+            return strcmp(below, "/outside/witness") != 0 ||
+                   st->st_size == sizeof(witness) - 1;
+    return false;
+}
+
+static int known_seen;
+
+/* Remove what a command made; it must be where commands that are told to may
+ * write. */
 static int see(const char *path, const struct stat *st, int type,
                struct FTW *walk)
 {
-    static const char *const known[] = {
-        "/s.tn", "/out", "/outside", "/snapshot", "/made", "/outside/witness"};
     const char *below = path + strlen(ground);
 
     (void)type;
     (void)walk;
-    if (*below == '\0' || strncmp(below, "/out/", 5) == 0 ||
-        strncmp(below, "/made/", 6) == 0)
+    if (is_known(below, st)) {
+        known_seen++;
         return 0;
-    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-        if (strcmp(below, known[i]) == 0)
-            return strcmp(below, "/outside/witness") == 0 &&
-                   st->st_size != sizeof(witness) - 1;
-    fprintf(stderr, "%s should not be there\n", path);
-    return 1;
+    }
+    REQUIRE(strcmp(below, "/s.tn") == 0 || strcmp(below, "/snapshot") == 0 ||
+            strncmp(below, "/out/", 5) == 0 ||
+            strncmp(below, "/made/", 6) == 0);
+    return remove(path);
 }
 
 static int delete (const char *path, const struct stat *st, int type,
@@ -168,10 +189,13 @@ static char *below(const char *name)
     return path;
 }
 
+/* It is there for many inputs, as long as all of it is left. */
 static void make_ground(void)
 {
     int fd;
 
+    if (ground[0] != '\0')
+        return;
     snprintf(ground, sizeof(ground), "%s", place_path("ground"));
     REQUIRE(mkdir(ground, 0700) == 0);
     REQUIRE(mkdir(below("outside"), 0700) == 0);
@@ -189,8 +213,12 @@ static void make_ground(void)
 
 static void leave_ground(void)
 {
-    REQUIRE(nftw(ground, see, 16, FTW_PHYS) == 0);
+    known_seen = 0;
+    REQUIRE(nftw(ground, see, 16, FTW_PHYS | FTW_DEPTH) == 0);
+    if (known_seen == KNOWN)
+        return;
     REQUIRE(nftw(ground, delete, 16, FTW_PHYS | FTW_DEPTH) == 0);
+    ground[0] = '\0';
 }
 
 /* --- The store ------------------------------------------------------------ */
@@ -292,8 +320,9 @@ static const struct command *look_line(struct line *line, unsigned which,
     static const char *const dump[] = {"--blocks", "--index", "--superblock",
                                        NULL};
     static const struct command *const commands[] = {
-        &cmd_ls, &cmd_info, &cmd_check, &cmd_dump, &cmd_get, &cmd_verify};
-    const struct command *command = commands[which % 6];
+        &cmd_ls,     &cmd_info, &cmd_check, &cmd_dump,  &cmd_get,
+        &cmd_verify, &cmd_hash, &cmd_diff,  &cmd_repair};
+    const struct command *command = commands[which % 9];
 
     add_bits(line,
              command == &cmd_ls     ? ls
@@ -307,6 +336,10 @@ static const struct command *look_line(struct line *line, unsigned which,
         add(line, prefix);
         add(line, below("out/got"));
     }
+    if (command == &cmd_diff)
+        add(line, below("s.tn"));
+    if (command == &cmd_repair)
+        add(line, below("made/repaired"));
     return command;
 }
 
@@ -327,6 +360,14 @@ static char *next_text(const uint8_t **data, const uint8_t *end)
     return text;
 }
 
+/* Which of the commands that only look; 15 verifies. */
+static unsigned look_of(uint8_t which)
+{
+    unsigned look = which % 16 - 10;
+
+    return (which & 16) != 0 && look < 3 ? look + 6 : look;
+}
+
 static void run_line(uint8_t which, uint8_t bits, const char *option,
                      const char *prefix)
 {
@@ -344,10 +385,16 @@ static void run_line(uint8_t which, uint8_t bits, const char *option,
     else if (which % 16 < 10)
         command = restore_line(&line, bits, prefix);
     else
-        command = look_line(&line, which % 16 - 10, bits, prefix);
+        command = look_line(&line, look_of(which), bits, prefix);
     run(command, line.argc, line.argv, &text, &size);
     require_harmless(text, size);
     free(text);
+}
+
+/* Only some commands read one. */
+static bool has_snapshot(uint8_t which)
+{
+    return which % 16 == 8 || which % 16 == 9 || which % 16 == 15;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -363,7 +410,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < NAMES; i++)
         names[i] = next_text(&at, end);
     make_ground();
-    make_store(names, data[2], data[0] % 16 >= 8);
+    make_store(names, data[2], has_snapshot(data[0]));
     run_line(data[0], data[1], option, prefix);
     leave_ground();
     return 0;

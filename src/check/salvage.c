@@ -115,19 +115,40 @@ static tn_status mend_header(struct repair *r)
                       (tn_fit)fit);
 }
 
-/* Where nothing says which kind it is: the one that has most objects. */
-static void choose_index(struct repair *r)
+static void set_index(struct repair *r, tn_index index)
 {
     struct segment *base = r->made.segment.base;
 
-    if (r->index == TN_INDEX_DEFAULT)
-        r->index =
-            count_records(r, TN_INDEX_ISET) > count_records(r, TN_INDEX_MAP)
-                ? TN_INDEX_ISET
-                : TN_INDEX_MAP;
-    r->made.superblock.index = r->index;
-    base->named.kind = base->unique.kind = r->index;
+    r->index = index;
+    r->made.superblock.index = index;
+    base->named.kind = base->unique.kind = index;
     base->named.reserved = base->unique.reserved = 0;
+}
+
+/* Where nothing says which kind it is, or that it keeps no names though there
+ * are some: the one that has most objects. */
+static void choose_index(struct repair *r)
+{
+    tn_index index = r->index;
+    size_t linked, others;
+
+    if (index == TN_INDEX_DEFAULT || index == TN_INDEX_NULL) {
+        linked = count_records(r, TN_INDEX_ISET);
+        others = count_records(r, TN_INDEX_MAP);
+        if (index == TN_INDEX_DEFAULT || linked + others > 0)
+            index = linked > others ? TN_INDEX_ISET : TN_INDEX_MAP;
+    }
+    set_index(r, index);
+}
+
+/* Names that were found later; records lie as they do in a map. */
+static void keep_names(struct repair *r)
+{
+    const struct heap *h = heap_of(r);
+
+    for (size_t i = 0; r->index == TN_INDEX_NULL && i < r->saved_count; i++)
+        if (record_kind(h, r->saved[i].record) != TN_KIND_ANONYMOUS)
+            set_index(r, TN_INDEX_MAP);
 }
 
 /* --- 2: the chain --------------------------------------------------------- */
@@ -753,6 +774,7 @@ static tn_status mend_blocks(struct repair *r)
     for_blocks(r, mend_type);
     for_blocks(r, mend_state);
     for_blocks(r, judge_object);
+    keep_names(r);
     r->judged = r->missing_count;
     for_blocks(r, count_raw);
     if (r->failed == TN_OK)

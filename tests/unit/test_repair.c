@@ -14,6 +14,8 @@
 
 #include <tenon.h>
 
+#include "base/bytes.h"
+#include "heap/block.h"
 #include "index/kind.h"
 #include "lib/arena.h"
 #include "lib/faults.h"
@@ -225,6 +227,52 @@ Test(repair, believes_no_count_that_cannot_be)
 {
     repair_after(claim_too_many);
     cr_expect(ge(sz, result.damaged, 1));
+}
+
+/* A program's own bytes look like a descriptor in a block, and a record says
+ * that it is of that type. */
+static void refer_into_raw_memory(tn_segment *seg)
+{
+    struct record *record = record_of(seg, "item/011");
+    struct heap *h = segment_heap(seg);
+    char *raw = tn_alloc(seg, 400);
+    uint64_t inside, type = record->type & RECORD_OFF_MASK;
+
+    cr_assert(raw != NULL);
+    inside = round_up(heap_off(h, raw) + 64, 16);
+    memcpy(heap_at(h, inside), heap_at(h, type),
+           sizeof(struct type_descriptor) + 16);
+    word_store(h, inside, word_make(inside, 96, HEAP_PREV_USED, BLOCK_TYPE));
+    record->type += inside - type;
+    record->count = 1 | record_check_bits(heap_off(h, record), record->type, 1)
+                            << RECORD_CHECK_SHIFT;
+}
+
+Test(repair, believes_no_descriptor_that_is_in_no_block)
+{
+    repair_after(refer_into_raw_memory);
+    IS(check("s"), TN_ECORRUPT);
+    cr_expect(strstr(tn_errmsg(), "T") != NULL, "%s", tn_errmsg());
+    cr_expect(ge(sz, result.damaged, 1));
+}
+
+/* Header and superblock say that there are no names; the objects say other. */
+Test(repair, keeps_names_in_an_index_that_can)
+{
+    uint32_t none = TN_INDEX_NULL;
+    struct superblock sb;
+    tn_store *store;
+
+    stores_superblock("s", &sb);
+    sb.index = TN_INDEX_NULL;
+    stores_reseal("s", &sb);
+    stores_write("s", &none, sizeof(none),
+                 STORE_SEGMENT_OFF + offsetof(struct segment, named.kind));
+    OK(tn_repair("s", "new", NULL, NULL, &result));
+    OK(check("new"));
+    OK(tn_store_open(&store, "new", TN_READ_ONLY, NULL));
+    cr_expect(eq(sz, tn_named_count(tn_store_segment(store)), STORES_OBJECTS));
+    OK(tn_store_close(store));
 }
 
 /* The last block is free and stays so: nothing is a program's own that was
