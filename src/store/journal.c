@@ -186,7 +186,21 @@ tn_status journal_extend(struct journal *j, uint64_t size)
     if (status == TN_OK)
         status = journal_sync(j);
     if (status == TN_OK)
-        j->size = size;
+        j->size = j->kept = size;
+    return status;
+}
+
+/* Another handle may have made the file longer and failed to sync that: as with
+ * the store's own size, it is extended again, so that the next sync covers it.
+ */
+static tn_status keep_size(struct journal *j)
+{
+    tn_status status = TN_OK;
+
+    if (j->kept < j->size && RULE(GROWCOMMIT))
+        status = file_extend(&j->file, j->size);
+    if (status == TN_OK)
+        j->kept = j->size;
     return status;
 }
 
@@ -200,7 +214,7 @@ tn_status journal_shorten(struct journal *j, uint64_t size)
         return TN_OK;
     status = file_truncate(&j->file, size);
     if (status == TN_OK)
-        j->size = size;
+        j->size = j->kept = size;
     return status;
 }
 
@@ -627,6 +641,8 @@ tn_status journal_write(struct journal *j, struct commit_id id,
     if (room > journal_room(j))
         return error_set(TN_ESIZE, "%s: the journal is full", j->file.path);
     status = reserve(j, room);
+    if (status == TN_OK)
+        status = keep_size(j);
     if (status != TN_OK)
         return status;
     record = record_in(j);
@@ -670,8 +686,10 @@ static tn_status rewrite_headers(struct journal *j)
 
 tn_status journal_rewrite(struct journal *j, struct journal_place from)
 {
-    tn_status status = rewrite_headers(j);
+    tn_status status = keep_size(j);
 
+    if (status == TN_OK)
+        status = rewrite_headers(j);
     while (status == TN_OK && from.number < j->end.number) {
         uint64_t off = from.off;
 

@@ -33,7 +33,8 @@ struct journal_place {
 
 struct journal {
     struct file file;
-    uint64_t size;                /* bytes of the file */
+    uint64_t size; /* bytes of the file */
+    uint64_t kept; /* of these, those that the syncs of this handle cover */
     struct journal_header header; /* of the generation in use */
     uint64_t known;               /* its generation; 0: no header was read */
     struct journal_place end;     /* behind the last record known */

@@ -247,7 +247,8 @@ static void record(const struct fault_event *e)
         record_write(f, e->offset, e->data, e->size);
         break;
     case FAULT_ALLOCATE:
-        if (e->offset + e->size > values_last(&f->size))
+        /* Asked for again, the size is to be written again. */
+        if (e->offset + e->size >= values_last(&f->size))
             values_add(&f->size, e->offset + e->size);
         break;
     case FAULT_TRUNCATE:

@@ -325,7 +325,7 @@ static void a_hole_is_filled_before_the_record(void)
         OK(tn_trim(i == 1 ? b : a, NULL));
         ground_note();
         store_and_free(a);
-        filled = i != 0 && finding_changes_fills_holes(a);
+        filled = finding_changes_fills_holes(a);
         CLAIM(filled || ground_order("Sa Ss Jw Js"));
         CLAIM(filled || ground_count("Sa") == 1);
     }
@@ -342,6 +342,10 @@ static void a_hole_that_cannot_be_filled(void)
     a = ground_open();
     store_and_free(a);
     OK(tn_trim(a, NULL));
+    if (finding_changes_fills_holes(a)) {
+        OK(tn_store_close(a));
+        return;
+    }
     OK(tn_begin(a, &w));
     bytes = tn_alloc(w, 10000);
     CLAIM(bytes != NULL);
