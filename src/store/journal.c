@@ -686,7 +686,7 @@ static tn_status rewrite_headers(struct journal *j)
 
 tn_status journal_rewrite(struct journal *j, struct journal_place from)
 {
-    tn_status status = keep_size(j);
+    tn_status status = from.number < j->end.number ? keep_size(j) : TN_OK;
 
     if (status == TN_OK)
         status = rewrite_headers(j);
