@@ -77,7 +77,9 @@ static void print_sizes(struct dump *d, const struct superblock *sb,
                    sb->segment_size <= sb->file_size - STORE_SEGMENT_OFF,
                "more than the file has");
     dump_field(d, "maximum size", "%" PRIu64, sb->max_size);
-    dump_judge(d, sb->max_size >= sb->file_size, "less than the file has");
+    dump_judge(d,
+               sb->max_size >= sb->file_size && sb->max_size % STORE_PAGE == 0,
+               "less than the file has, or no whole pages");
     dump_field(d, "commit", "%" PRIu64 ", nonce %016" PRIx64 "\n",
                sb->commit_number, sb->commit_nonce);
     dump_field(d, "zeroed", "%" PRIu64 ", %s\n", sb->zeroed,

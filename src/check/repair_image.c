@@ -255,7 +255,7 @@ static void take_superblock(struct repair *r)
     if (sb->commit_number >= STORE_MOST_NUMBERS / 2)
         sb->commit_number = 0;
     if (sealed && sb->max_size >= sb->file_size &&
-        sb->max_size <= HEAP_MAX_SIZE)
+        sb->max_size % STORE_PAGE == 0 && sb->max_size <= HEAP_MAX_SIZE)
         return;
     r->result.superblock_lost = true;
     memset(sb, 0, sizeof(*sb));

@@ -94,9 +94,7 @@ tn_status store_map_only(tn_store *store, enum region_access access,
     seg->base = (struct segment *)(store->region.base + STORE_SEGMENT_OFF);
     seg->memory = SEGMENT_STORE;
     seg->reach = store->region.size - STORE_SEGMENT_OFF;
-    /* Files grow by whole pages. */
-    seg->max_size =
-        round_down(sb->max_size, region_page_size()) - STORE_SEGMENT_OFF;
+    seg->max_size = sb->max_size - STORE_SEGMENT_OFF;
     seg->reaches_all = seg->max_size <= seg->reach;
     if (!seg->reaches_all)
         seg->max_size = seg->reach;

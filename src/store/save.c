@@ -26,8 +26,6 @@ static void note_sizes(struct superblock *sb, const struct segment *base)
     sb->segment_size = heap_size(&base->heap);
     sb->file_size =
         round_up(STORE_SEGMENT_OFF + sb->segment_size, region_page_size());
-    if (sb->max_size < sb->file_size) /* it was no multiple of a page */
-        sb->max_size = sb->file_size;
 }
 
 /* The caller holds the locks of base, if others use it. */

@@ -188,23 +188,3 @@ Test(save, that_fails_leaves_nothing_and_harms_nothing)
     }
     cr_expect(stores_sound("s", 0));
 }
-
-/* No store is made so, but one can be that says so. */
-Test(save, of_a_store_that_may_grow_by_half_a_page_opens)
-{
-    struct superblock sb;
-    tn_store *store;
-    tn_segment *seg;
-
-    stores_make("half", TN_INDEX_MAP);
-    stores_superblock("half", &sb);
-    sb.max_size = sb.file_size + 2048;
-    stores_reseal("half", &sb);
-    cr_assert(eq(int, tn_store_open(&store, "half", TN_PRIVATE, NULL), TN_OK));
-    seg = tn_store_segment(store);
-    while (tn_alloc(seg, 1000) != NULL)
-        ;
-    cr_assert(eq(int, tn_store_save(store, "saved", NULL), TN_OK));
-    cr_assert(eq(int, tn_store_close(store), TN_OK));
-    cr_expect(eq(int, tn_check_file("saved", NULL, NULL, NULL), TN_OK));
-}
