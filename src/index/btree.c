@@ -46,9 +46,9 @@
 /* What sets the two kinds apart: the greatest capacities.  Nodes that are not
  * the root have them always, and so has the root of a map above its leaves. */
 enum {
-    MAP_LEAF_LOG2 = 7,
-    MAP_INNER_LOG2 = 7,
-    FLAT_LEAF_LOG2 = 7,
+    MAP_LEAF_LOG2 = NODE_USUAL_CAPACITY_LOG2,
+    MAP_INNER_LOG2 = NODE_USUAL_CAPACITY_LOG2,
+    FLAT_LEAF_LOG2 = NODE_USUAL_CAPACITY_LOG2,
     FLAT_INNER_LOG2 = NODE_MAX_CAPACITY_LOG2,
 };
 

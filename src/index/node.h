@@ -15,6 +15,7 @@
 enum {
     NODE_MIN_CAPACITY_LOG2 = 2,
     NODE_MAX_CAPACITY_LOG2 = 31,
+    NODE_USUAL_CAPACITY_LOG2 = 7,
 };
 
 /* Keys that no entry has: greater than none, so a search never counts them. */
@@ -146,7 +147,9 @@ node_rank_of(const uint64_t *keys, unsigned capacity_log2, uint64_t key)
 /* How many keys of a node are less than key. */
 static inline uint32_t node_rank(const struct node *n, uint64_t key)
 {
-    return node_rank_of(n->keys, n->capacity_log2, key);
+    return n->capacity_log2 == NODE_USUAL_CAPACITY_LOG2
+               ? node_rank_of(n->keys, NODE_USUAL_CAPACITY_LOG2, key)
+               : node_rank_of(n->keys, n->capacity_log2, key);
 }
 
 #endif

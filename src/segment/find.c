@@ -98,6 +98,34 @@ static tn_status look_up_shared(const tn_segment *seg,
     return status;
 }
 
+/* What was found, if it is what was asked for. */
+static inline __attribute__((always_inline)) tn_status
+hand_over(const struct found *found, const struct segment_name *name,
+          const tn_type *type, void **out, size_t *count)
+{
+    if (unlikely(found->record == 0))
+        return error_set(TN_ENOENT, "%s: there is no such object", name->bytes);
+    if (unlikely(!found->type_matches))
+        return error_set(TN_ETYPE, "%s is not a %s", name->bytes, type->name);
+    if (out != NULL)
+        *out = found->elements;
+    if (count != NULL)
+        *count = found->count;
+    return TN_OK;
+}
+
+/* Where others use the segment too. */
+static __attribute__((noinline)) tn_status
+find_among_others(const tn_segment *seg, const struct segment_name *name,
+                  const tn_type *type, void **out, size_t *count)
+{
+    struct found found;
+    tn_status status = seg->live ? look_up_live(seg, name, type, &found)
+                                 : look_up_shared(seg, name, type, &found);
+
+    return status == TN_OK ? hand_over(&found, name, type, out, count) : status;
+}
+
 TN_API tn_status tn_find(const tn_segment *seg, const char *name,
                          const tn_type *type, void **out, size_t *count)
 {
@@ -105,27 +133,14 @@ TN_API tn_status tn_find(const tn_segment *seg, const char *name,
     struct found found;
     tn_status status = segment_resolve_name(seg, name, type, &key);
 
-    if (status != TN_OK)
+    if (unlikely(status != TN_OK))
         return status;
-    if (key.kind == TN_KIND_ANONYMOUS)
+    if (unlikely(key.kind == TN_KIND_ANONYMOUS))
         return error_set(TN_EINVAL, "an anonymous object cannot be found");
-    if (likely(!seg->locking && !seg->live))
-        look_up(seg, &key, type, &found);
-    else if (seg->live)
-        status = look_up_live(seg, &key, type, &found);
-    else
-        status = look_up_shared(seg, &key, type, &found);
-    if (status != TN_OK)
-        return status;
-    if (found.record == 0)
-        return error_set(TN_ENOENT, "%s: there is no such object", key.bytes);
-    if (!found.type_matches)
-        return error_set(TN_ETYPE, "%s is not a %s", key.bytes, type->name);
-    if (out != NULL)
-        *out = found.elements;
-    if (count != NULL)
-        *count = found.count;
-    return TN_OK;
+    if (seg->locking || seg->live)
+        return find_among_others(seg, &key, type, out, count);
+    look_up(seg, &key, type, &found);
+    return hand_over(&found, &key, type, out, count);
 }
 
 /* --- Destroying ----------------------------------------------------------- */
