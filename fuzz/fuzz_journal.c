@@ -5,6 +5,7 @@
  *                  bit 3     put the journal's checksums right
  *                  bit 4     the marks in the store are of this boot
  *                  bit 5     first open and close it without a check
+ *                  bits 6-7  not both zero: do not repair what is damaged
  *     bytes 4-7    bytes of the packed store
  *     then         the store and the journal, packed (packed.h)
  *
@@ -31,6 +32,7 @@ enum {
     SEAL_JOURNAL = 8,
     THIS_BOOT = 16,
     UNCHECKED = 32,
+    NO_REPAIR = 0xc0,
     HEAD = 8,
 };
 
@@ -105,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         mark(path);
     if ((data[0] & UNCHECKED) != 0)
         open_and_close(path, access);
-    use_file(path, access);
+    use_file(path, access | ((data[0] & NO_REPAIR) != 0 ? USE_NO_REPAIR : 0));
     place_unlimit();
     return 0;
 }
@@ -136,7 +138,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
         return LLVMFuzzerMutate != NULL ? LLVMFuzzerMutate(data, size, max_size)
                                         : size;
     if (packed_random(&random, 4) == 0)
-        data[0] = (uint8_t)packed_random(&random, 64);
+        data[0] = (uint8_t)packed_random(&random, 256);
     if (packed_random(&random, 8) != 0)
         data[0] |= SEAL_JOURNAL;
     unpack(&store, &journal, data, size);

@@ -3,6 +3,7 @@
  *     byte 0    bit 0     put the checksums right before use
  *               bits 1-2  access to open it with
  *               bit 3     TN_RECOVER
+ *               bits 4-5  not both zero: do not repair what is damaged
  *     then      the file, packed (packed.h)
  *
  * The file is checked, then opened with TN_VERIFY, and what passes is used by
@@ -20,7 +21,7 @@
 #include "seal.h"
 #include "use.h"
 
-enum { SEAL = 1, ACCESS_SHIFT = 1, RECOVER = 8 };
+enum { SEAL = 1, ACCESS_SHIFT = 1, RECOVER = 8, NO_REPAIR = 0x30 };
 
 __attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size,
                                               size_t max_size);
@@ -48,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unpack(&store, data, size);
     flags = data[0] >> ACCESS_SHIFT & TN_ACCESS_MASK;
     flags |= (data[0] & RECOVER) != 0 ? TN_RECOVER : 0;
+    flags |= (data[0] & NO_REPAIR) != 0 ? USE_NO_REPAIR : 0;
 
     place_remove("store-journal");
     place_put("store", store.bytes, store.size);
@@ -68,7 +70,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
         return LLVMFuzzerMutate != NULL ? LLVMFuzzerMutate(data, size, max_size)
                                         : size;
     if (packed_random(&random, 4) == 0)
-        data[0] = (uint8_t)packed_random(&random, 16);
+        data[0] = (uint8_t)packed_random(&random, 64);
     if (packed_random(&random, 8) != 0)
         data[0] |= SEAL;
     unpack(&store, data, size);

@@ -37,12 +37,17 @@ void packed_read(struct image *out, const uint8_t *data, size_t size)
     }
 }
 
+static uint64_t get(const struct image *image, size_t at)
+{
+    uint64_t word;
+
+    memcpy(&word, image->bytes + at, WORD);
+    return word;
+}
+
 static bool is_zero(const struct image *image, size_t at)
 {
-    static const uint8_t zeros[WORD];
-
-    return at + WORD <= image->size &&
-           memcmp(image->bytes + at, zeros, WORD) == 0;
+    return at + WORD <= image->size && get(image, at) == 0;
 }
 
 /* Bytes from at on that are all words of zeros, or all others. */
@@ -98,14 +103,6 @@ static size_t any_word(const struct image *image, uint64_t *random)
             break;
     }
     return at;
-}
-
-static uint64_t get(const struct image *image, size_t at)
-{
-    uint64_t word;
-
-    memcpy(&word, image->bytes + at, WORD);
-    return word;
 }
 
 static void put(struct image *image, size_t at, uint64_t word)

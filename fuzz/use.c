@@ -546,9 +546,9 @@ void use_file(const char *path, unsigned flags)
     char why[sizeof(first_unsafe)];
 
     memcpy(why, first_unsafe, sizeof(why));
-    if (checked != TN_OK)
+    if (checked != TN_OK && (flags & USE_NO_REPAIR) == 0)
         repair(path);
-    opened = use_store(path, flags);
+    opened = use_store(path, flags & ~(unsigned)USE_NO_REPAIR);
 
     if (!agree(checked, unsafe, opened))
         fprintf(stderr, "checked: %s, %s; opened: %s\n", tn_strerror(checked),

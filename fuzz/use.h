@@ -23,7 +23,9 @@ void use_change(tn_segment *seg);
 tn_status use_store(const char *path, unsigned flags);
 
 /* Check the file and then do that: what the check finds sound must open, and
- * what it finds unsafe must not. */
+ * what it finds unsafe must not.  What it refuses is repaired, unless flags has
+ * this too; that takes longer than all the rest. */
+enum { USE_NO_REPAIR = 0x1000 };
 void use_file(const char *path, unsigned flags);
 
 /* What these open stores with: small, and not patient. */
