@@ -311,18 +311,40 @@ size_t heap_shrink(struct heap *h)
 struct wiping {
     uint64_t from; /* nothing before this is touched */
     size_t left;   /* bytes that may still be stored to */
-    heap_take_fn *take;
-    void *arg;
+    const struct heap_helper *helper;
 };
+
+enum { PIECE = 4096 };
+_Static_assert((int)HEAP_QUICK <= PIECE, "see next_piece()");
+
+/* Where the next piece may be that is not zero, or end.
+ *
+ * Blocks that left the lists just now may have left bytes in free memory that
+ * the helper does not know of.  But those lie beside their headers and beside
+ * those of the blocks behind them, and since they are smaller than a piece, in
+ * each piece that has such bytes there was a header before. */
+static uint64_t next_piece(const struct wiping *w, uint64_t off, uint64_t end)
+{
+    uint64_t next = off;
+
+    if (w->helper != NULL && w->helper->next != NULL)
+        next = w->helper->next(w->helper->arg, off);
+    return next < end ? next : end;
+}
+
+static bool is_taken(const struct wiping *w, uint64_t off, uint64_t n)
+{
+    return n == PIECE && w->helper != NULL && w->helper->take != NULL &&
+           w->helper->take(w->helper->arg, off);
+}
 
 /* Memory that is zero already is not written to: it may be a hole in a file.
  * False: no more may be stored to, and w->from is where to go on. */
 static bool wipe(struct heap *h, uint64_t start, uint64_t end, struct wiping *w)
 {
-    enum { PIECE = 4096 };
-    uint64_t off = start > w->from ? start : w->from;
+    uint64_t off = next_piece(w, start > w->from ? start : w->from, end);
 
-    for (uint64_t n; off < end; off += n) {
+    for (uint64_t n; off < end; off = next_piece(w, off + n, end)) {
         n = PIECE - (uintptr_t)heap_at(h, off) % PIECE;
         if (n > end - off)
             n = end - off;
@@ -332,7 +354,7 @@ static bool wipe(struct heap *h, uint64_t start, uint64_t end, struct wiping *w)
             w->from = off;
             return false;
         }
-        if (n < PIECE || w->take == NULL || !w->take(w->arg, off))
+        if (!is_taken(w, off, n))
             memset(heap_at(h, off), 0, n);
         w->left -= n;
     }
@@ -385,9 +407,9 @@ uint64_t heap_next_idle(const struct heap *h, uint64_t off, uint64_t *start,
 }
 
 uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most,
-                        heap_take_fn *take, void *arg)
+                        const struct heap_helper *helper)
 {
-    struct wiping w = {from, most, take, arg};
+    struct wiping w = {from, most, helper};
     uint64_t sequence = change_begin(h), off = 0, start, size;
     bool all = true;
 
@@ -404,5 +426,5 @@ uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most,
 
 void heap_zero_free(struct heap *h)
 {
-    heap_zero_some(h, 0, SIZE_MAX, NULL, NULL);
+    heap_zero_some(h, 0, SIZE_MAX, NULL);
 }

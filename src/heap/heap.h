@@ -161,11 +161,18 @@ void heap_zero_free(struct heap *h);
 /* The same from offset from on, storing to most bytes at most, 4096 or more.
  * Returns where to go on, 0: all is done.
  *
- * If take is not NULL it is offered each whole 4096 bytes that would be stored
- * to, by their offset, ascending; it says whether it makes them zero. */
-typedef bool heap_take_fn(void *arg, uint64_t off);
+ * A helper, if not NULL, knows the memory.  next says where at or behind off
+ * something may be that was not zero when the last change of the heap was
+ * complete: no other place is looked at.  take is offered each whole 4096 bytes
+ * that would be stored to, and says whether it makes them zero itself.  Offsets
+ * ascend. */
+struct heap_helper {
+    uint64_t (*next)(void *arg, uint64_t off);
+    bool (*take)(void *arg, uint64_t off);
+    void *arg;
+};
 uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most,
-                        heap_take_fn *take, void *arg);
+                        const struct heap_helper *helper);
 
 /* Let the heap manage size bytes in all, which are there and zero.  TN_ESIZE:
  * not more than now, or too large. */

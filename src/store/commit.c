@@ -224,17 +224,22 @@ static tn_status write_record(tn_store *store, uint64_t size,
                : apply_poison(store, false, status);
 }
 
-/* C11.  Of a commit that made pages zero past W, all of W goes. */
+/* C11.  Of a commit that made pages zero past W, all of W goes; F is it. */
 static tn_status settle_view(tn_store *store)
 {
     struct durable *d = store->durable;
+    const struct superblock *sb = &d->committed;
     uint64_t pages;
     tn_status status;
 
     if (d->stands_for.number != 0)
         return dirty_settle(&d->dirty);
     status = transaction_pages(store, &pages);
-    return status == TN_OK ? dirty_reset(&d->dirty, pages) : status;
+    if (status == TN_OK)
+        status = dirty_reset(&d->dirty, pages);
+    if (status == TN_OK && sb->commit_nonce == d->journal.end.nonce)
+        d->stands_for = (struct commit_id){sb->commit_number, sb->commit_nonce};
+    return status;
 }
 
 /* C9 to C11.  A failure to apply is not one of the commit: the records stay

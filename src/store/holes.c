@@ -44,6 +44,7 @@
 #include "base/error.h"
 #include "base/rule.h"
 #include "os/process.h"
+#include "store/data_map.h"
 #include "store/durable.h"
 #include "store/sums.h"
 
@@ -208,6 +209,18 @@ tn_status holes_fill(tn_store *store)
 
 /* --- Making them ---------------------------------------------------------- */
 
+/* The next place that lies in a page in which something may be.  A hole may
+ * begin or end inside a page. */
+static uint64_t next_page(struct data_map *map, uint64_t at)
+{
+    uint64_t next = data_map_next(map, at);
+
+    if (next == UINT64_MAX)
+        return next;
+    next = round_down(next, STORE_PAGE);
+    return next > at ? next : at;
+}
+
 static tn_status punch(tn_store *store, uint64_t start, uint64_t end)
 {
     return start < end ? file_punch(&store->file, start, end - start) : TN_OK;
@@ -216,19 +229,15 @@ static tn_status punch(tn_store *store, uint64_t start, uint64_t end)
 /* Make holes of the pages from offset start to end that are zero in F, which
  * nobody writes.  Where there are holes already, memory is not looked at: that
  * could bring pages back. */
-static tn_status punch_zeros(tn_store *store, uint64_t start, uint64_t end)
+static tn_status punch_zeros(tn_store *store, struct data_map *map,
+                             uint64_t start, uint64_t end)
 {
     const char *file = store->durable->read.base;
-    uint64_t data = start, data_end = start, hole = start;
+    uint64_t at = next_page(map, start), hole = start;
     tn_status status = TN_OK;
 
-    for (uint64_t at = start; status == TN_OK && at < end; at += STORE_PAGE) {
-        if (at >= data_end) {
-            status = file_find_data(&store->file, at, &data, &data_end);
-            data = round_down(data, STORE_PAGE);
-        }
-        if (status != TN_OK || at < data ||
-            bytes_are_zero(file + at, STORE_PAGE) || !RULE(TRIMREC))
+    for (; status == TN_OK && at < end; at = next_page(map, at + STORE_PAGE)) {
+        if (bytes_are_zero(file + at, STORE_PAGE) || !RULE(TRIMREC))
             continue;
         status = punch(store, hole, at);
         hole = at + STORE_PAGE;
@@ -240,17 +249,19 @@ static tn_status punch_free_blocks(tn_store *store)
 {
     const struct heap *h = segment_heap(&store->durable->read_segment);
     enum block_state state;
+    struct data_map map;
     uint64_t block = 0, start, end;
     size_t usable;
     void *payload;
     tn_status status = TN_OK;
 
+    data_map_start(&map, &store->file);
     while (status == TN_OK && (block = heap_next_block(h, block, &payload,
                                                        &state, &usable)) != 0) {
         start = round_up(STORE_SEGMENT_OFF + block, STORE_PAGE);
         end = round_down(STORE_SEGMENT_OFF + block + usable, STORE_PAGE);
         if (state == BLOCK_FREE && start < end)
-            status = punch_zeros(store, start, end);
+            status = punch_zeros(store, &map, start, end);
     }
     return status;
 }
@@ -269,13 +280,28 @@ static tn_status make_holes(tn_store *store)
 
 /* --- Trimming ------------------------------------------------------------- */
 
+struct zeroing {
+    tn_store *store;
+    struct data_map map;
+    bool by_record; /* whole pages become zero past W */
+};
+
+static uint64_t next_data(void *arg, uint64_t off)
+{
+    struct zeroing *z = arg;
+    uint64_t next = next_page(&z->map, STORE_SEGMENT_OFF + off);
+
+    return next == UINT64_MAX ? next : next - STORE_SEGMENT_OFF;
+}
+
 /* Page off of the segment shall be zero in the record, and W is not stored to:
  * that would copy the page, only to compare it and give it back. */
 static bool take_page(void *arg, uint64_t off)
 {
-    tn_store *store = arg;
+    struct zeroing *z = arg;
 
-    return page_list_add(&store->durable->blank,
+    return z->by_record &&
+           page_list_add(&z->store->durable->blank,
                          (STORE_SEGMENT_OFF + off) / STORE_PAGE, 1);
 }
 
@@ -284,6 +310,17 @@ static bool can_pass_by(const tn_store *store)
 {
     return store->durable->no_sums ||
            sums_suffice(&store->segment, commit_file_size(store) / STORE_PAGE);
+}
+
+/* F shows the last commit if nothing is pending, and where that has holes W has
+ * zeros. */
+static uint64_t zero_in_view(tn_store *store, uint64_t from)
+{
+    struct zeroing z = {.store = store, .by_record = can_pass_by(store)};
+    struct heap_helper helper = {next_data, take_page, &z};
+
+    data_map_start(&z.map, apply_is_pending(store) ? NULL : &store->file);
+    return heap_zero_some(segment_heap(&store->segment), from, BATCH, &helper);
 }
 
 /* A transaction of at most BATCH bytes, so that it needs no more memory than
@@ -300,8 +337,7 @@ static tn_status zero_some(tn_store *store, uint64_t *from, uint64_t *sequence)
     if (status != TN_OK)
         return status;
     unbroken = *from == 0 || heap_sequence(segment_heap(w)) == *sequence;
-    next = heap_zero_some(segment_heap(w), *from, BATCH,
-                          can_pass_by(store) ? take_page : NULL, store);
+    next = zero_in_view(store, *from);
     *sequence = unbroken ? heap_sequence(segment_heap(w)) : 0;
     store->durable->zeroed = next == 0 ? *sequence : 0;
     status = tn_commit(store);

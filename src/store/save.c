@@ -14,6 +14,7 @@
  */
 #include "base/bytes.h"
 #include "base/error.h"
+#include "store/data_map.h"
 #include "store/store.h"
 #include "store/sums.h"
 #include "store/superblock.h"
@@ -28,28 +29,62 @@ static void note_sizes(struct superblock *sb, const struct segment *base)
         round_up(STORE_SEGMENT_OFF + sb->segment_size, region_page_size());
 }
 
-/* The caller holds the locks of base, if others use it. */
-static tn_status write_segment(tn_store *made, const struct segment *base)
+/* A copy that is being made, of a view that shows this file or, NULL, something
+ * else. */
+struct saving {
+    tn_store *made;
+    const tn_segment *seg;
+    const struct file *file;
+};
+
+/* Other views may have private pages over the file's. */
+static const struct file *file_of_view(const tn_store *store)
 {
-    struct superblock *sb = &made->superblock;
+    return store->access == TN_SHARED ? &store->file : NULL;
+}
+
+/* What is not in the file is not read. */
+static tn_status write_bytes(const struct saving *s, const struct segment *base)
+{
+    enum { AT_ONCE = 1 << 20 };
+    uint64_t end = s->made->superblock.segment_size, at = 0, next;
+    struct data_map map;
+    tn_status status = TN_OK;
+
+    data_map_start(&map, s->file);
+    while (status == TN_OK && at < end) {
+        next = data_map_next(&map, STORE_SEGMENT_OFF + at) - STORE_SEGMENT_OFF;
+        at = next < end ? next : end;
+        next = end - at < AT_ONCE ? end : at + AT_ONCE;
+        status =
+            store_write_range(&s->made->file, (const char *)base, at, next);
+        at = next;
+    }
+    return status;
+}
+
+/* The caller holds the locks of base, if others use it. */
+static tn_status write_segment(const struct saving *s)
+{
+    const struct segment *base = s->seg->base;
+    struct superblock *sb = &s->made->superblock;
     tn_status status;
 
     note_sizes(sb, base);
-    status = file_extend(&made->file, sb->file_size);
-    return status == TN_OK ? store_write_range(&made->file, (const char *)base,
-                                               0, sb->segment_size)
-                           : status;
+    status = file_extend(&s->made->file, sb->file_size);
+    return status == TN_OK ? write_bytes(s, base) : status;
 }
 
-static tn_status write_locked(tn_store *made, const tn_segment *seg)
+static tn_status write_locked(const struct saving *s)
 {
+    const tn_segment *seg = s->seg;
     tn_status status = segment_lock_names(seg);
 
     if (status != TN_OK)
         return status;
     status = segment_stop(seg);
     if (status == TN_OK) {
-        status = write_segment(made, seg->base);
+        status = write_segment(s);
         segment_go(seg);
     }
     segment_unlock_names(seg);
@@ -109,8 +144,9 @@ static tn_status seal(tn_store *made)
 }
 
 /* The new file, complete but for superblock, state and name. */
-static tn_status write_copy(tn_store *made, const tn_segment *seg, mode_t mode)
+static tn_status write_copy(const struct saving *s, mode_t mode)
 {
+    tn_store *made = s->made;
     struct superblock *sb = &made->superblock;
     tn_status status = superblock_new_commit(sb);
 
@@ -118,20 +154,22 @@ static tn_status write_copy(tn_store *made, const tn_segment *seg, mode_t mode)
         status = file_create_unnamed(&made->file, made->path,
                                      mode != 0 ? mode : STORE_DEFAULT_MODE);
     if (status == TN_OK)
-        status = write_locked(made, seg);
-    if (status == TN_OK && needs_settling(seg))
+        status = write_locked(s);
+    if (status == TN_OK && needs_settling(s->seg))
         status = settle(made);
-    if (status == TN_OK && seg->base->sums != 0)
+    if (status == TN_OK && s->seg->base->sums != 0)
         status = seal(made);
     return status;
 }
 
-static tn_status save(tn_store *made, const tn_segment *seg, mode_t mode)
+static tn_status save(tn_store *made, const tn_store *store,
+                      const tn_segment *seg, mode_t mode)
 {
+    struct saving s = {made, seg, file_of_view(store)};
     tn_status status = superblock_new_uuid(&made->superblock);
 
     if (status == TN_OK)
-        status = write_copy(made, seg, mode);
+        status = write_copy(&s, mode);
     if (status == TN_OK)
         status = store_complete(&made->file, &made->superblock);
     file_close(&made->file);
@@ -146,7 +184,7 @@ static tn_status save_commit(tn_store *made, tn_store *store, mode_t mode)
 
     if (status != TN_OK)
         return status;
-    status = save(made, view, mode);
+    status = save(made, store, view, mode);
     tn_read_end(store, view);
     return status;
 }
@@ -173,7 +211,7 @@ TN_API tn_status tn_store_save(tn_store *store, const char *path,
     made.superblock = store->superblock;
     if (store->access == TN_DURABLE)
         return save_commit(&made, store, mode);
-    return save(&made, &store->segment, mode);
+    return save(&made, store, &store->segment, mode);
 }
 
 /* --- A copy without a name ------------------------------------------------ */
@@ -181,6 +219,7 @@ TN_API tn_status tn_store_save(tn_store *store, const char *path,
 tn_status store_copy(tn_store **out, tn_store *store, const char *path)
 {
     tn_store *made = calloc(1, sizeof(*made));
+    struct saving s = {made, &store->segment, file_of_view(store)};
     tn_status status;
 
     if (made == NULL)
@@ -189,7 +228,7 @@ tn_status store_copy(tn_store **out, tn_store *store, const char *path)
     made->access = TN_READ_ONLY;
     made->file = (struct file)FILE_CLOSED;
     made->superblock = store->superblock;
-    status = write_copy(made, &store->segment, 0600);
+    status = write_copy(&s, 0600);
     if (status == TN_OK)
         status = superblock_write(&made->file, &made->superblock);
     if (status == TN_OK)

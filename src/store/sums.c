@@ -150,7 +150,8 @@ static const char *page_at(const tn_segment *view, uint64_t page)
 bool sums_scan_start(struct sums_scan *scan, const tn_segment *view,
                      const struct file *file)
 {
-    *scan = (struct sums_scan){.view = view, .file = file};
+    scan->view = view;
+    data_map_start(&scan->map, file);
     return sums_find(view, &scan->first, &scan->block_pages);
 }
 
@@ -159,50 +160,15 @@ uint64_t sums_scan_words(const struct sums_scan *scan)
     return words_for(scan->block_pages);
 }
 
-/* Find the next ranges of data.  Blocks that were never written are not told
- * from holes, except where memory has something for them: and that it has when
- * something near was read.  So many are found before the first is read. */
-static void find_ranges(struct sums_scan *scan)
-{
-    tn_status status = TN_OK;
-
-    scan->at = scan->count = 0;
-    while (scan->count < SUMS_RANGES) {
-        uint64_t start, end;
-
-        status = file_find_data(scan->file, scan->known, &start, &end);
-        if (status != TN_OK || start == end)
-            break;
-        scan->data[scan->count].start = start;
-        scan->data[scan->count++].end = end;
-        scan->known = end;
-    }
-    if (status != TN_OK)
-        scan->file = NULL;
-    else if (scan->count < SUMS_RANGES)
-        scan->known = UINT64_MAX;
-}
-
-/* Has the file no bytes for this page? */
-static bool is_in_hole(struct sums_scan *scan, uint64_t page)
+uint64_t sums_scan_page(struct sums_scan *scan, uint64_t page)
 {
     uint64_t offset = page * STORE_PAGE;
 
-    while (scan->at < scan->count && scan->data[scan->at].end <= offset)
-        scan->at++;
-    if (scan->file != NULL && scan->at == scan->count && scan->known <= offset)
-        find_ranges(scan);
-    return scan->file != NULL &&
-           (scan->at == scan->count ||
-            offset + STORE_PAGE <= scan->data[scan->at].start);
-}
-
-uint64_t sums_scan_page(struct sums_scan *scan, uint64_t page)
-{
     if (page == 0 || page - scan->first < scan->block_pages)
         return 0;
-    return is_in_hole(scan, page) ? sums_of_zeros()
-                                  : sums_of(page_at(scan->view, page));
+    return data_map_next(&scan->map, offset) >= offset + STORE_PAGE
+               ? sums_of_zeros()
+               : sums_of(page_at(scan->view, page));
 }
 
 void sums_note_superblock(tn_segment *view, const struct superblock *sb)

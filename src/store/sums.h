@@ -6,6 +6,7 @@
 #define STORE_SUMS_H
 
 #include "base/report.h"
+#include "store/data_map.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -39,20 +40,15 @@ tn_status sums_make(tn_segment *view, uint64_t pages);
 void sums_drop(tn_segment *view);
 
 /* Computes the sums of a view's pages one after the other, pages ascending. */
-enum { SUMS_RANGES = 256 };
 struct sums_scan {
     const tn_segment *view;
-    const struct file *file;     /* NULL: nothing is known of holes */
     uint64_t first, block_pages; /* where the sums are */
-    struct {
-        uint64_t start, end;
-    } data[SUMS_RANGES]; /* bytes of the file, with holes between them */
-    size_t at, count;    /* of those: not passed yet */
-    uint64_t known;      /* up to here there are no others */
+    struct data_map map;
 };
 
 /* file is what the view maps, all of it: where that has a hole, the pages are
- * not looked at.  false: the view keeps no sums. */
+ * not looked at.  NULL: the view has more than a file.  false: it keeps no
+ * sums. */
 bool sums_scan_start(struct sums_scan *scan, const tn_segment *view,
                      const struct file *file);
 

@@ -313,6 +313,79 @@ Test(heap_extent, idle_bytes_are_those_that_nobody_needs)
         }
 }
 
+/* What knows which memory is zero: a copy of it, from before the call. */
+enum { PIECE = 4096, HELPED = 256 * 1024 };
+static unsigned char copy[HELPED];
+static size_t taken[HELPED / PIECE], taken_count;
+
+static uint64_t next_in_copy(void *arg, uint64_t off)
+{
+    (void)arg;
+    while (off < HELPED && copy[off] == 0)
+        off++;
+    return off < HELPED ? off / PIECE * PIECE : UINT64_MAX;
+}
+
+static uint64_t next_piece(void *arg, uint64_t off)
+{
+    uint64_t next = next_in_copy(arg, off / PIECE * PIECE);
+
+    return next > off ? next : off;
+}
+
+static bool take_some(void *random, uint64_t off)
+{
+    if (arena_random(random, 2) == 0)
+        return false;
+    cr_assert(eq(u64, off % PIECE, 0));
+    taken[taken_count++] = off;
+    return true;
+}
+
+/* All of it, in steps, with the helper. */
+static void zero_with_help(uint64_t *random)
+{
+    const struct heap_helper helper = {next_piece, take_some, random};
+    uint64_t from = 0, off = 0, start, size;
+
+    do {
+        memcpy(copy, arena, HELPED);
+        taken_count = 0;
+        from = heap_zero_some(heap, from, PIECE + arena_random(random, HELPED),
+                              &helper);
+        for (size_t i = 0; i < taken_count; i++)
+            memset(heap_at(heap, taken[i]), 0, PIECE);
+    } while (from != 0);
+    do {
+        off = heap_next_idle(heap, off, &start, &size);
+        for (uint64_t i = start; i < start + size; i++)
+            cr_assert(eq(u8, arena[i], 0), "byte %zu", (size_t)i);
+    } while (off != 0);
+}
+
+/* Most of what is given out is never stored to, so that the heap's own words
+ * lie alone among zeros. */
+Test(heap_extent, a_helper_need_not_know_what_the_heap_leaves_behind)
+{
+    uint64_t random = 9;
+    void *held[200] = {0};
+
+    make(HELPED, TN_FIT_BEST);
+    for (int step = 0; step < 100000; step++) {
+        void **p = &held[arena_random(&random, 200)];
+        size_t most = arena_random(&random, 8) == 0 ? 9000 : 2100;
+
+        if (*p != NULL)
+            cr_assert(eq(int, heap_free(heap, *p), TN_OK));
+        *p = heap_alloc(heap, arena_random(&random, most), BLOCK_RAW);
+        if (*p != NULL && arena_random(&random, 4) == 0)
+            memset(*p, 1, heap_usable_size(heap, *p));
+        if (arena_random(&random, 100) == 0)
+            zero_with_help(&random);
+        cr_assert(arena_sound());
+    }
+}
+
 Test(heap_extent, idle_bytes_end_at_a_broken_header)
 {
     uint64_t start, size, off;

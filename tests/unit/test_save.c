@@ -56,6 +56,41 @@ Test(save, gives_another_store_with_the_same_objects)
     }
 }
 
+/* A large shared store that is full here and there: what is in the file, what
+ * was stored to a moment ago, and what was never written between. */
+Test(save, reads_what_is_there_and_misses_none_of_it)
+{
+    enum { LARGE = 5 << 20, SMALL = 20000, PIECES = 5 };
+    tn_options options = {.size = 64 << 20};
+    char name[32], *bytes;
+    tn_store *store;
+    size_t n;
+
+    OK(tn_store_open(&store, "large", TN_SHARED | TN_CREATE, &options));
+    for (int i = 0; i < PIECES; i++) {
+        tn_segment *seg = tn_store_segment(store);
+
+        if (i == PIECES / 2)
+            OK(tn_flush(store));
+        snprintf(name, sizeof(name), "piece%d", i);
+        cr_assert(ne(ptr, tn_alloc(seg, LARGE), NULL));
+        OK(tn_construct(seg, name, TN_BYTES, SMALL, NULL, (void **)&bytes));
+        memset(bytes, 'a' + i, SMALL);
+    }
+    OK(tn_store_save(store, "t", NULL));
+    OK(tn_store_close(store));
+    OK(tn_check_file("t", NULL, NULL, NULL));
+    OK(tn_store_open(&store, "t", TN_READ_ONLY, NULL));
+    for (int i = 0; i < PIECES; i++) {
+        snprintf(name, sizeof(name), "piece%d", i);
+        OK(tn_find(tn_store_segment(store), name, TN_BYTES, (void **)&bytes,
+                   &n));
+        for (size_t k = 0; k < n; k++)
+            cr_assert(eq(chr, bytes[k], (char)('a' + i)));
+    }
+    OK(tn_store_close(store));
+}
+
 Test(save, keeps_what_a_private_view_became)
 {
     tn_store *store = open_as(TN_PRIVATE);
