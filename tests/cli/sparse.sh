@@ -28,7 +28,6 @@ bounded check --full s.tn
 bounded dump --journal s.tn
 bounded ls s.tn
 bounded repair s.tn new.tn
-echo more | timeout 10 "$TENON" put s.tn another || echo 'not put'
 bounded check s.tn
 rm s.tn-journal
 
