@@ -51,6 +51,7 @@
 enum {
     RUN_UNIT = 8,
     CHUNK = 256 * 1024, /* how much is read or written at a time */
+    KEEP = 4 << 20,     /* and how much is made sure of */
 };
 
 char *journal_path(const char *store_path)
@@ -191,16 +192,21 @@ tn_status journal_extend(struct journal *j, uint64_t size)
 }
 
 /* Another handle may have made the file longer and failed to sync that: as with
- * the store's own size, it is extended again, so that the next sync covers it.
- */
-static tn_status keep_size(struct journal *j)
+ * the store's own size, blocks are asked for again where records are written, a
+ * good deal at a time, so that the next sync covers it.  What the file claims
+ * beyond may be a hole of any size. */
+static tn_status keep_size(struct journal *j, uint64_t end)
 {
-    tn_status status = TN_OK;
+    uint64_t size = round_up(end, KEEP);
+    tn_status status;
 
-    if (j->kept < j->size && RULE(GROWCOMMIT))
-        status = file_extend(&j->file, j->size);
+    if (end <= j->kept || !RULE(GROWCOMMIT))
+        return TN_OK;
+    if (size > j->size)
+        size = j->size;
+    status = file_extend(&j->file, size);
     if (status == TN_OK)
-        j->kept = j->size;
+        j->kept = size;
     return status;
 }
 
@@ -642,7 +648,7 @@ tn_status journal_write(struct journal *j, struct commit_id id,
         return error_set(TN_ESIZE, "%s: the journal is full", j->file.path);
     status = reserve(j, room);
     if (status == TN_OK)
-        status = keep_size(j);
+        status = keep_size(j, j->end.off + room);
     if (status != TN_OK)
         return status;
     record = record_in(j);
@@ -686,7 +692,8 @@ static tn_status rewrite_headers(struct journal *j)
 
 tn_status journal_rewrite(struct journal *j, struct journal_place from)
 {
-    tn_status status = from.number < j->end.number ? keep_size(j) : TN_OK;
+    tn_status status =
+        from.number < j->end.number ? keep_size(j, j->end.off) : TN_OK;
 
     if (status == TN_OK)
         status = rewrite_headers(j);

@@ -34,7 +34,7 @@ struct journal_place {
 struct journal {
     struct file file;
     uint64_t size; /* bytes of the file */
-    uint64_t kept; /* of these, those that the syncs of this handle cover */
+    uint64_t kept; /* the first of these, which this handle's syncs cover */
     struct journal_header header; /* of the generation in use */
     uint64_t known;               /* its generation; 0: no header was read */
     struct journal_place end;     /* behind the last record known */

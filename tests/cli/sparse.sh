@@ -28,6 +28,8 @@ bounded check --full s.tn
 bounded dump --journal s.tn
 bounded ls s.tn
 bounded repair s.tn new.tn
+echo more | timeout 10 "$TENON" put s.tn another || echo 'not put'
+[ "$(du -k s.tn-journal | cut -f1)" -lt 8192 ] || echo 'the journal is no hole'
 bounded check s.tn
 rm s.tn-journal
 

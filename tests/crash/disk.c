@@ -247,9 +247,10 @@ static void record(const struct fault_event *e)
         record_write(f, e->offset, e->data, e->size);
         break;
     case FAULT_ALLOCATE:
-        /* Asked for again, the size is to be written again. */
-        if (e->offset + e->size >= values_last(&f->size))
-            values_add(&f->size, e->offset + e->size);
+        /* Whoever asks for blocks has the size written again. */
+        values_add(&f->size, e->offset + e->size > values_last(&f->size)
+                                 ? e->offset + e->size
+                                 : values_last(&f->size));
         break;
     case FAULT_TRUNCATE:
         values_add(&f->size, e->size);
