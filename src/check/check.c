@@ -111,18 +111,23 @@ static tn_status conclude(const struct check *c, const char *path,
 
 /* --- Page sums ----------------------------------------------------------- */
 
-/* Take pieces until none is left, and tell how it goes. */
+static bool tell_progress(const struct check *c, const struct sums_audit *audit)
+{
+    uint64_t done = __atomic_load_n(&audit->done, __ATOMIC_RELAXED);
+
+    return c->options.progress == NULL ||
+           c->options.progress(c->options.progress_arg, done * STORE_PAGE,
+                               audit->pages * STORE_PAGE);
+}
+
+/* Take pieces until none is left, and tell how it goes: once at least, for the
+ * others may be done already. */
 static bool help_with_sums(struct check *c, struct sums_audit *audit)
 {
-    uint64_t done = 0, total = audit->pages * STORE_PAGE;
-    bool go_on = true;
+    bool go_on = tell_progress(c, audit);
 
-    while (go_on && sums_audit_piece(audit)) {
-        if (c->options.progress == NULL)
-            continue;
-        done = __atomic_load_n(&audit->done, __ATOMIC_RELAXED) * STORE_PAGE;
-        go_on = c->options.progress(c->options.progress_arg, done, total);
-    }
+    while (go_on && sums_audit_piece(audit))
+        go_on = tell_progress(c, audit);
     if (!go_on)
         __atomic_store_n(&audit->stop, true, __ATOMIC_RELAXED);
     return go_on;
