@@ -118,10 +118,11 @@ static inline __attribute__((always_inline)) const uint64_t *
 node_part(const uint64_t *keys, unsigned capacity_log2, unsigned log2,
           uint64_t key)
 {
-    uint64_t part = UINT64_C(1) << capacity_log2 >> log2, less = 0;
+    uint64_t parts = UINT64_C(1) << log2, less = 0;
+    uint64_t part = UINT64_C(1) << capacity_log2 >> log2;
 
 #pragma GCC unroll 8
-    for (uint64_t i = 1; i >> log2 == 0; i++)
+    for (uint64_t i = 1; i < parts; i++)
         less += keys[i * part - 1] < key;
     return keys + less * part;
 }
