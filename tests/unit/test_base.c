@@ -217,7 +217,8 @@ Test(base, is_refused_if_its_index_is_not_of_its_chunks)
         lie_first, lie_end,      lie_number, lie_chunk, lie_frame,
         lie_place, lie_previous, lie_magic,  lie_count};
     struct slot slot = {.frame = malloc(compress_bound()), .size = IMAGE_CHUNK};
-    char *bytes = malloc(snapshot.size);
+    size_t shift = (0 - snapshot.size) % 8; /* so that the tail is aligned */
+    char *memory = malloc(shift + snapshot.size), *bytes = memory + shift;
 
     for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
         struct base *base = NULL;
@@ -236,7 +237,7 @@ Test(base, is_refused_if_its_index_is_not_of_its_chunks)
         base_close(base);
     }
     free(slot.frame);
-    free(bytes);
+    free(memory);
 }
 
 /* The disk fails: that is said, and not taken for damage. */
