@@ -185,6 +185,10 @@ uint64_t commit_file_size(const tn_store *store);
  * the handle's patience.  TN_EBUSY. */
 tn_status commit_empty_journal(tn_store *store);
 
+/* C9 to C11, if anything is pending and nobody reads: W shows the last commit,
+ * and its private pages are given back too. */
+void commit_apply(tn_store *store);
+
 /* --- changes.c ------------------------------------------------------------ */
 
 /* Begin a record with the runs of bytes in which W differs from the image of
@@ -196,12 +200,6 @@ tn_status changes_any(tn_store *store, bool *any);
  * if not the record is of no use.  TN_ENOMEM. */
 tn_status changes_add(tn_store *store, uint64_t size, struct superblock *sb,
                       bool *any);
-
-/* --- commit.c ------------------------------------------------------------- */
-
-/* C9 to C11, if anything is pending and nobody reads: W shows the last commit,
- * and its private pages are given back too. */
-void commit_apply(tn_store *store);
 
 /* --- hints.c -------------------------------------------------------------- */
 
