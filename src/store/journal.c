@@ -12,9 +12,10 @@
  *   J2  A record is valid if its salt is the header's, its number is the one
  *       after that of the record before it (the base's for the first), its
  *       chain is that record's digest (the salt for the first), its size and
- *       runs fit, and its digest is right.  It is not nearly all a hole of the
- *       file, either: what was written is not, and what only claims to be
- *       there would take memory for its size, and time.
+ *       runs fit, its store is not shorter than that record's, and its digest
+ *       is right.  It is not nearly all a hole of the file, either: what was
+ *       written is not, and what only claims to be there would take memory for
+ *       its size, and time.
  *   J3  The chain ends before the first record that is not valid.  If a later
  *       one of the same salt claims that the missing one was on disk before it
  *       was written (synced_through), that is damage and not an end.
@@ -395,7 +396,8 @@ static bool follows(const struct journal *j, const struct journal_place *place)
     const struct journal_record *record = record_in(j);
 
     return j->used != 0 && record->number == place->number + 1 &&
-           record->chain == place->chain && runs_are_valid(j);
+           record->chain == place->chain &&
+           record->file_size >= place->file_size && runs_are_valid(j);
 }
 
 static void step(const struct journal *j, struct journal_place *place)
