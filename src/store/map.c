@@ -32,6 +32,28 @@ static const struct superblock *superblock_of(const tn_segment *view)
                                        STORE_SEGMENT_OFF);
 }
 
+/* What a store is made with, and stays. */
+static bool agree_for_ever(const struct superblock *sb,
+                           const struct segment *base)
+{
+    return sb->index == base->named.kind && sb->fit == base->heap.fit;
+}
+
+static bool is_of_this_store(const struct superblock *sb,
+                             const struct superblock *first)
+{
+    return sb->index == first->index && sb->fit == first->fit &&
+           sb->max_size == first->max_size;
+}
+
+static tn_status contradiction(const tn_store *store)
+{
+    return error_set(TN_ECORRUPT,
+                     "%s: the superblock and the segment's header contradict "
+                     "each other",
+                     store->path);
+}
+
 /* One look: the file's size first, then what says that it needs as much.  The
  * superblock of a view may come from a journal. */
 tn_status store_check_header(tn_store *store, const tn_segment *view)
@@ -61,7 +83,13 @@ tn_status store_check_header(tn_store *store, const tn_segment *view)
     if (size > store->superblock.max_size)
         size = store->superblock.max_size; /* the rest is not the store's */
     status = segment_verify(view->base, size - STORE_SEGMENT_OFF);
-    return status == TN_OK ? TN_OK : error_prefix(status, "%s", store->path);
+    if (status != TN_OK)
+        return error_prefix(status, "%s", store->path);
+    return agree_for_ever(&store->superblock, view->base) &&
+                   (!store->held_commit ||
+                    is_of_this_store(superblock_of(view), &store->superblock))
+               ? TN_OK
+               : contradiction(store);
 }
 
 static tn_status verify_header(tn_store *store, bool at_work)
@@ -114,7 +142,7 @@ tn_status store_map(tn_store *store, enum region_access access,
 static bool agree(const struct superblock *sb, const struct segment *base)
 {
     return sb->segment_size == heap_size(&base->heap) &&
-           sb->index == base->named.kind && sb->fit == base->heap.fit;
+           agree_for_ever(sb, base);
 }
 
 tn_status store_compare(const tn_store *store)
@@ -126,12 +154,7 @@ tn_status store_compare(const tn_store *store)
                          "%s: the store is marked as closed in order, but its "
                          "segment is in the middle of a change",
                          store->path);
-    if (agree(&store->superblock, base))
-        return TN_OK;
-    return error_set(TN_ECORRUPT,
-                     "%s: the superblock and the segment's header contradict "
-                     "each other",
-                     store->path);
+    return agree(&store->superblock, base) ? TN_OK : contradiction(store);
 }
 
 void store_check_superblock(const tn_segment *view, struct report *report)
