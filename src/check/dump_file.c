@@ -69,8 +69,10 @@ static void print_sizes(struct dump *d, const struct superblock *sb,
                "this machine has another");
     dump_field(d, "file size", "%" PRIu64 ", when it was last closed",
                sb->file_size);
-    dump_judge(d, sb->file_size >= STORE_SEGMENT_OFF && sb->file_size <= size,
-               "the file is shorter");
+    dump_judge(d,
+               sb->file_size >= STORE_SEGMENT_OFF && sb->file_size <= size &&
+                   sb->file_size % STORE_PAGE == 0,
+               "the file is shorter, or no whole pages");
     dump_field(d, "segment size", "%" PRIu64, sb->segment_size);
     dump_judge(d,
                sb->file_size >= STORE_SEGMENT_OFF &&

@@ -88,7 +88,8 @@ static tn_status verify_sizes(const struct file *f, uint64_t size,
                          f->path, size, sb->file_size);
     if (sb->file_size < STORE_SEGMENT_OFF ||
         sb->segment_size > sb->file_size - STORE_SEGMENT_OFF ||
-        sb->max_size < sb->file_size || sb->max_size % sb->page_size != 0 ||
+        sb->file_size % sb->page_size != 0 || sb->max_size < sb->file_size ||
+        sb->max_size % sb->page_size != 0 ||
         sb->commit_number >= STORE_MOST_NUMBERS || sb->index < TN_INDEX_ISET ||
         sb->index > TN_INDEX_NULL || sb->fit > TN_FIT_SEQ)
         return error_set(TN_ECORRUPT, "%s: the superblock contradicts itself",
