@@ -369,12 +369,17 @@ static unsigned look_of(uint8_t which)
 }
 
 /* ls -0, --null: names for another program, as they are. */
-static bool asks_for_bytes(const struct command *command, const char *option)
+static bool asks_for_bytes(const struct command *command,
+                           const struct line *line)
 {
-    if (command != &cmd_ls || option == NULL)
-        return false;
-    return option[0] == '-' ? strncmp(option, "-nu", 3) == 0
-                            : strchr(option, '0') != NULL;
+    for (int i = 1; command == &cmd_ls && i < line->argc; i++) {
+        const char *word = line->argv[i];
+
+        if (word[0] == '-' && (word[1] == '-' ? strncmp(word, "--nu", 4) == 0
+                                              : strchr(word, '0') != NULL))
+            return true;
+    }
+    return false;
 }
 
 static void run_line(uint8_t which, uint8_t bits, const char *option,
@@ -396,7 +401,7 @@ static void run_line(uint8_t which, uint8_t bits, const char *option,
     else
         command = look_line(&line, look_of(which), bits, prefix);
     run(command, line.argc, line.argv, &text, &size);
-    if (!asks_for_bytes(command, option))
+    if (!asks_for_bytes(command, &line))
         require_harmless(text, size);
     free(text);
 }

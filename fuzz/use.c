@@ -512,15 +512,15 @@ tn_status use_store(const char *path, unsigned flags)
 
 /* --- Files ---------------------------------------------------------------- */
 
-/* Is one of these the answer of the other?  Only how the store was left can
- * make them differ. */
+/* Is one of these the answer of the other?  How the store was left can make
+ * them differ, and features with which it may be read, but not be written. */
 static bool agree(tn_status checked, bool unsafe, tn_status opened)
 {
     if (opened == TN_OK)
         return checked == TN_OK || checked == TN_EDIRTY ||
                checked == TN_EJOURNAL || !unsafe;
     return checked != TN_OK || opened == TN_EDIRTY || opened == TN_EJOURNAL ||
-           opened == TN_ENOMEM || opened == TN_ENOSPC;
+           opened == TN_EVERSION || opened == TN_ENOMEM || opened == TN_ENOSPC;
 }
 
 /* Whatever it is, a sound store comes out of it, or none. */
