@@ -38,9 +38,12 @@ while [ $i -lt 4096 ]; do
 done
 
 # Each kind of damage: what is wrong, what it means and what to do.
-change()
+change() # whatever byte is there, it is another one then
 {
-    printf x | dd of=bad.tn bs=1 seek="$1" conv=notrunc 2>/dev/null
+    other=x
+    [ "$(dd if=bad.tn bs=1 skip="$1" count=1 2>/dev/null | tr -d '\0')" != x ] ||
+        other=y
+    printf $other | dd of=bad.tn bs=1 seek="$1" conv=notrunc 2>/dev/null
 }
 looks()
 {
@@ -56,9 +59,9 @@ looks
 looks --quick
 "$TENON" check --json bad.tn | grep '"rule"' |
     sed 's/"meaning": "[^"]*", "help": "[^"]*"/"meaning": M, "help": H/'
-for byte in 100 512 700 1024 3000; do
+for at in 100 512 700 1024 3000; do
     cp s.tn bad.tn
-    change $byte
+    change $at
     looks | sed -n 2p
 done
 cp s.tn bad.tn
