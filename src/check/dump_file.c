@@ -148,6 +148,8 @@ static void print_marks(struct dump *d, const struct file *f, const char *page)
                mark_value(marks.generation));
     dump_field(d, "journal", "%016" PRIx64 ", which file it is\n",
                mark_value(marks.journal));
+    dump_field(d, "writer", "%016" PRIx64 ", the handle that wrote last\n",
+               mark_value(marks.writer));
 }
 
 static void print_rest(struct dump *d, const char *page)

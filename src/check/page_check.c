@@ -6,7 +6,7 @@
  *      512  state word           B2  it is one of the three
  *      520  zero                 B3  all that nothing is kept in is zero
  *     1024  marks                B4  each is whole; all are there, or none
- *     1064  zero                 B3
+ *     1072  zero                 B3
  *     4096  segment              B6  its header is as the superblock says; of
  *           ...                      a commit (store_check_superblock())
  *     file_size of the commit    B5  the file ends with a page, and is zero
@@ -65,7 +65,7 @@ static void check_marks(uint64_t state, const struct marks *m,
     const uint64_t *words = (const uint64_t *)m;
     bool journal = m->synced != 0 && m->generation != 0 && m->journal != 0;
     bool none = m->synced == 0 && m->applied == 0 && m->generation == 0 &&
-                m->journal == 0;
+                m->journal == 0 && m->writer == 0;
 
     for (size_t i = 0; i < sizeof(*m) / sizeof(*words); i++) {
         if (mark_is_whole(words[i]))

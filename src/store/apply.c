@@ -293,6 +293,7 @@ static void distrust(struct durable *d)
     mark_store(&d->marks->synced, marks.synced);
     mark_store(&d->marks->generation, marks.generation);
     mark_store(&d->marks->journal, marks.journal);
+    mark_store(&d->marks->writer, marks.writer);
     mark_store(&d->marks->boot, marks.boot);
     pthread_mutex_unlock(&d->turn_lock);
 }

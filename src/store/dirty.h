@@ -56,6 +56,10 @@ struct dirty {
     uint64_t kept_pages, kept_limit;
     uint64_t hand; /* where to look for the next to give back */
 
+    /* Pages that were named and settled, in no order; they may be copies. */
+    struct page_list held;
+    uint64_t held_pages;
+
     /* scan: what was spent since all pages were given back. */
     uint64_t spent_ns, last_ns;
 };

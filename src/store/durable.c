@@ -22,6 +22,7 @@
 #include "base/rule.h"
 #include "os/clock.h"
 #include "os/process.h"
+#include "os/random.h"
 #include "store/durable.h"
 #include "store/sums.h"
 #include "store/superblock.h"
@@ -59,7 +60,7 @@ tn_status durable_make_handle(tn_store *store, const tn_options *options)
     d->boot = superblock_boot(&store->file);
     store->durable = d;
     store->held_commit = true;
-    return TN_OK;
+    return random_bytes(&d->self, sizeof(d->self));
 }
 
 /* In a forked child they may be locked, and waited for, by threads that it does
@@ -351,6 +352,7 @@ static void set_marks(tn_store *store)
                records ? j->header.base_number - 1 : j->end.number);
     mark_store(&d->marks->generation, j->header.generation);
     mark_store(&d->marks->journal, journal_identity(j));
+    mark_store(&d->marks->writer, 0);
     mark_store(&d->marks->boot, d->boot);
 }
 

@@ -75,6 +75,7 @@ struct durable {
     struct region marks_region; /* M: the first page, shared and writable */
     struct marks *marks;        /* in M, or in R of a handle that only reads */
     uint64_t boot;              /* this boot; 0: not to be found out */
+    uint64_t self;              /* what no other handle has in the marks */
     const tn_segment *pinned;   /* read-only handles: the view of the opening */
 
     /* Under the turn and WL. */

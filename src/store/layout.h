@@ -71,6 +71,7 @@ _Static_assert(offsetof(struct superblock, digest) == 504, "superblock");
 struct marks {
     uint64_t boot; /* the boot and file they belong to; 0: none */
     uint64_t synced, applied, generation, journal; /* of a journal */
+    uint64_t writer; /* the handle that began to write last; 0: any */
 };
 _Static_assert(sizeof(struct marks) <= STORE_SECTOR, "one sector");
 

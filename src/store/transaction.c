@@ -102,13 +102,32 @@ static bool is_current(const struct durable *d)
            (mark_load(&d->marks->applied) != APPLIED_NONE || !RULE(FELLVIEW));
 }
 
-/* B2.  If WL was kept since this handle wrote last, nobody else has. */
+/* Has no other handle written since this one did?  WL is held. */
+static bool wrote_last(const struct durable *d)
+{
+    return d->kept_wl || mark_load(&d->marks->writer) == mark_value(d->self) ||
+           !RULE(WRITER);
+}
+
+static tn_status catch_up(tn_store *store)
+{
+    struct durable *d = store->durable;
+    tn_status status;
+
+    mark_store(&d->marks->writer, 0);
+    status = apply_settle(store);
+    if (status == TN_OK)
+        mark_store(&d->marks->writer, d->self);
+    return status;
+}
+
+/* B2. */
 tn_status transaction_settle(tn_store *store)
 {
     struct durable *d = store->durable;
 
-    if (!d->kept_wl)
-        return apply_settle(store);
+    if (!wrote_last(d))
+        return catch_up(store);
     if (mark_load(&d->marks->synced) >= d->journal.end.number)
         d->own_tail = false;
     return TN_OK;

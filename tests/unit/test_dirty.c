@@ -216,6 +216,18 @@ static void commit(const char *when)
     cr_assert(eq(sz, d.count, 0));
 }
 
+/* A commit of a transaction that has named what it stored to. */
+static void commit_named(uint64_t first, uint64_t count)
+{
+    struct page_run run = {first, count};
+    struct page_list named = {&run, 1, 1};
+
+    OK(dirty_take_named(&d, pages, &named));
+    apply();
+    OK(dirty_settle(&d));
+    cr_assert(eq(sz, d.count, 0));
+}
+
 static void reset(void)
 {
     OK(dirty_reset(&d, pages));
@@ -225,7 +237,7 @@ static void reset(void)
 
 /* --- One page, everything that can happen to it --------------------------- */
 
-enum { STEPS = 7, LONGEST = 5 };
+enum { STEPS = 8, LONGEST = 5 };
 
 static void step(int which, unsigned char value)
 {
@@ -251,6 +263,9 @@ static void step(int which, unsigned char value)
     case 6: /* somebody else commits, and we learn it */
         write_file(5, value);
         reset();
+        break;
+    case 7:
+        commit_named(5, 1);
         break;
     }
 }
@@ -561,6 +576,35 @@ Test(dirty, copies_do_not_fill_memory)
     }
 }
 
+/* Those that were named are given back together, some time. */
+Test(dirty, named_pages_do_not_fill_memory)
+{
+    for (size_t i = 0; i < WAYS; i++) {
+        size_t before;
+
+        grow(MANY - pages);
+        if (!begin(ways[i]))
+            continue;
+        d.kept_limit = 32;
+        before = private_kib();
+        for (uint64_t page = 1; page + 8 < pages; page += 4) {
+            uint64_t count = page % 40 == 1 ? 8 : 1;
+
+            for (uint64_t k = 0; k < count; k++)
+                store(page + k, (unsigned char)(page + i + 1));
+            commit_named(page, count);
+            cr_expect(le(u64, d.held_pages, 32));
+        }
+        show("named page by page");
+        cr_expect(lt(sz, private_kib(), before + 32 * PAGE / 1024 + 1024), "%s",
+                  dirty_name(d.way));
+        write_file(1, 99);
+        reset();
+        cr_expect(eq(u64, d.held_pages, 0));
+        show("others have committed");
+    }
+}
+
 static bool is_eight(const void *arg, uint64_t page)
 {
     return page == *(const uint64_t *)arg;
@@ -588,6 +632,15 @@ Test(dirty, pages_set_aside_are_never_kept)
             write_file(8, 78);
             now[8] = 78;
             show("the file's page, and others");
+            store(9, (unsigned char)(20 * i + round + 5));
+            store(8, 1);
+            OK(dirty_take_named(
+                &d, pages,
+                &(struct page_list){&(struct page_run){8, 2}, 1, 1}));
+            write_file(9, now[9]);
+            OK(dirty_settle(&d));
+            now[8] = 78;
+            show("the file's page, though it was named");
         }
         cr_expect(le(u64, d.kept_pages, 3));
     }
