@@ -261,7 +261,7 @@ static tn_status make_durable(tn_store *store, bool *given)
     tn_status status;
 
     if (mark_load(&d->marks->synced) < d->journal.end.number &&
-        d->piled < PILE && turn_is_wanted(store)) {
+        d->piled < PILE && turn_has_company(store)) {
         d->piled++;
         d->own_tail = true;
         status = turn_give_and_sync(store, &again);

@@ -242,8 +242,9 @@ tn_status turn_sync(tn_store *store);
  * has it once more, since nobody else wants it. */
 tn_status turn_give_and_sync(tn_store *store, bool *again);
 
-/* Does a thread wait for the turn?  Or for a sync without having the turn? */
-bool turn_is_wanted(tn_store *store);
+/* Does a thread wait for the turn, or for a sync without having the turn?  Or
+ * just the second? */
+bool turn_has_company(tn_store *store);
 bool turn_has_promises(tn_store *store);
 
 /* --- transaction.c -------------------------------------------------------- */

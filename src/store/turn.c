@@ -3,9 +3,10 @@
  * A transaction holds the turn (L1, among the threads of this handle) and WL
  * (among handles).  Neither is bound to a thread.
  *
- * While one thread commits, others may wait for the turn.  Then it does not
- * keep them waiting for the disk: once its record is written (C5) it gives the
- * turn on, and syncs without it.
+ * While one thread commits, others may wait for the turn, or for the disk, and
+ * want the turn next.  Then it does not keep them waiting for the disk once
+ * more: when its record is written (C5) it gives the turn on, and syncs without
+ * it.
  *
  *     thread 1   begin  stores  record 1 | sync ............ | returns
  *     thread 2               waits       begin  stores  record 2 | waits |
@@ -177,15 +178,15 @@ void turn_give(tn_store *store)
     wake(next);
 }
 
-bool turn_is_wanted(tn_store *store)
+bool turn_has_company(tn_store *store)
 {
     struct durable *d = store->durable;
-    bool wanted;
+    bool has;
 
     pthread_mutex_lock(&d->turn_lock);
-    wanted = d->turn_queue.count > 0;
+    has = d->turn_queue.count > 0 || d->promises > 0;
     pthread_mutex_unlock(&d->turn_lock);
-    return wanted;
+    return has;
 }
 
 bool turn_has_promises(tn_store *store)

@@ -118,6 +118,7 @@ static struct {
     int syncs;    /* of the journal */
     int refused;  /* which of them fails; -1: none */
     bool held;    /* the first one has waited for the second thread */
+    bool free;    /* which waited for that without having the turn */
     uint64_t was; /* the mark when the second sync began */
 } hooked;
 
@@ -132,6 +133,9 @@ static int hold(void *unused, const struct fault_event *event)
         hooked.held = true;
         while (look(&d->sync_queue.count) == 0 && look(&second.done) == 0)
             usleep(100);
+        pthread_mutex_lock(&d->turn_lock);
+        hooked.free = d->sync_queue.count > 0 && !d->turn_taken;
+        pthread_mutex_unlock(&d->turn_lock);
     }
     if (hooked.syncs == 1)
         hooked.was = mark_load(&d->marks->synced);
@@ -170,6 +174,7 @@ Test(turn, is_given_on_while_the_disk_is_waited_for)
     OK(commit_both());
     OK(second.status);
     cr_expect(hooked.held, "the second thread got to its own sync");
+    cr_expect(hooked.free, "nor does the second one keep the turn for that");
     cr_expect(eq(int, hooked.syncs, 2));
     cr_expect(eq(u64, hooked.was, before + 1), "its record was not covered");
     cr_expect(eq(u64, mark_load(&d->marks->synced), before + 2));
