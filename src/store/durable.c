@@ -180,13 +180,21 @@ static tn_status make_journal(tn_store *store, const char *path)
 }
 
 /* Another handle may have left it shorter than this one wants it.  A short one
- * will do as well. */
+ * will do as well.  What was cut off it must not come to be a record by that:
+ * in another generation it cannot. */
 static tn_status lengthen_journal(tn_store *store, const tn_options *options)
 {
     struct durable *d = store->durable;
     tn_status status = TN_OK;
 
-    if (options != NULL && options->journal_size != 0)
+    if (options == NULL || options->journal_size <= d->journal.size)
+        return TN_OK;
+    if (journal_has_rest(&d->journal)) {
+        if (apply_is_pending(store))
+            return TN_OK;
+        status = apply_checkpoint(store);
+    }
+    if (status == TN_OK)
         status = journal_extend(&d->journal, d->journal_size);
     return status == TN_ENOSPC ? TN_OK : status;
 }

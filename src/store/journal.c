@@ -390,6 +390,16 @@ static tn_status load(struct journal *j, uint64_t off)
     return TN_OK;
 }
 
+bool journal_has_rest(const struct journal *j)
+{
+    uint64_t salt;
+
+    return file_read(&j->file, &salt, sizeof(salt),
+                     j->end.off + offsetof(struct journal_record, salt)) ==
+               TN_OK &&
+           salt == j->header.salt;
+}
+
 /* J2: is what was loaded the record that follows this place? */
 static bool follows(const struct journal *j, const struct journal_place *place)
 {

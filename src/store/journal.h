@@ -86,6 +86,10 @@ tn_status journal_advance(struct journal *j);
  * damaged that a later one of this generation says was synced (O6). */
 tn_status journal_find_end(struct journal *j);
 
+/* Does something of this generation lie behind the end, not a record, or not
+ * all of one?  In a longer file it may be one. */
+bool journal_has_rest(const struct journal *j);
+
 /* The first place of the generation. */
 struct journal_place journal_start(const struct journal *j);
 
