@@ -96,6 +96,14 @@ static inline void prefetch(const struct scope *s, uint64_t off)
     __builtin_prefetch((const char *)link_at(s, off) + 32);
 }
 
+/* Which child comes next is often known only when the name itself has come, a
+ * line after the links, so both are called for. */
+static inline void prefetch_children(const struct scope *s, uint64_t off)
+{
+    prefetch(s, load64(&link_at(s, off)->node.left));
+    prefetch(s, load64(&link_at(s, off)->node.right));
+}
+
 /* The link of a name, 0: none.  In *greater the first node whose name is
  * greater, if the name is not there. */
 static uint64_t descend(const struct scope *s, const struct index *ix,
@@ -109,6 +117,7 @@ static uint64_t descend(const struct scope *s, const struct index *ix,
     for (int depth = 0; depth < DEPTH_MAX && off != 0; depth++) {
         if (!valid(s, off))
             return 0;
+        prefetch_children(s, off);
         order = compare(s, &wanted, off);
         if (order == 0)
             return off;
@@ -116,7 +125,6 @@ static uint64_t descend(const struct scope *s, const struct index *ix,
             *greater = off;
         off = order < 0 ? load64(&link_at(s, off)->node.left)
                         : load64(&link_at(s, off)->node.right);
-        prefetch(s, off);
     }
     return 0;
 }
