@@ -338,17 +338,24 @@ static bool is_taken(const struct wiping *w, uint64_t off, uint64_t n)
            w->helper->take(w->helper->arg, off);
 }
 
+static const char *sight_of(const struct heap *h, const struct wiping *w)
+{
+    return w->helper != NULL && w->helper->sight != NULL ? w->helper->sight
+                                                         : (const char *)h;
+}
+
 /* Memory that is zero already is not written to: it may be a hole in a file.
  * False: no more may be stored to, and w->from is where to go on. */
 static bool wipe(struct heap *h, uint64_t start, uint64_t end, struct wiping *w)
 {
     uint64_t off = next_piece(w, start > w->from ? start : w->from, end);
+    const char *sight = sight_of(h, w);
 
     for (uint64_t n; off < end; off = next_piece(w, off + n, end)) {
         n = PIECE - (uintptr_t)heap_at(h, off) % PIECE;
         if (n > end - off)
             n = end - off;
-        if (bytes_are_zero(heap_at(h, off), n))
+        if (bytes_are_zero(sight + off, n))
             continue;
         if (w->left < n) {
             w->from = off;

@@ -165,11 +165,13 @@ void heap_zero_free(struct heap *h);
  * something may be that was not zero when the last change of the heap was
  * complete: no other place is looked at.  take is offered each whole 4096 bytes
  * that would be stored to, and says whether it makes them zero itself.  Offsets
- * ascend. */
+ * ascend.  sight is where else the same memory, from h on, can be read: what is
+ * zero already is found out there.  Any of the three may be NULL. */
 struct heap_helper {
     uint64_t (*next)(void *arg, uint64_t off);
     bool (*take)(void *arg, uint64_t off);
     void *arg;
+    const char *sight;
 };
 uint64_t heap_zero_some(struct heap *h, uint64_t from, size_t most,
                         const struct heap_helper *helper);

@@ -311,7 +311,10 @@ TN_API tn_status tn_zero_free(tn_segment *seg)
     if (status != TN_OK)
         return status;
     magazines_flush(seg);
-    heap_zero_free(segment_heap(seg));
+    if (seg->wipe != NULL)
+        seg->wipe(seg->wipe_arg);
+    else
+        heap_zero_free(segment_heap(seg));
     segment_go(seg);
     return TN_OK;
 }

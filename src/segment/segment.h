@@ -20,6 +20,10 @@
  * and zero, at the same addresses.  The caller holds the heap lock. */
 typedef tn_status segment_extend_fn(void *arg, size_t size);
 
+/* How else free memory is made zero than by heap_zero_free().  The caller has
+ * stopped all users. */
+typedef void segment_wipe_fn(void *arg);
+
 enum segment_memory {
     SEGMENT_BUFFER, /* the caller's bytes */
     SEGMENT_HEAP,   /* from malloc(), may move */
@@ -40,6 +44,8 @@ struct tn_segment {
     enum segment_memory memory;
     segment_extend_fn *extend; /* NULL: cannot grow by itself */
     void *extend_arg;
+    segment_wipe_fn *wipe; /* NULL: as the heap does it */
+    void *wipe_arg;
 };
 
 static inline struct heap *segment_heap(const tn_segment *seg)

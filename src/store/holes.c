@@ -317,7 +317,7 @@ static bool can_pass_by(const tn_store *store)
 static uint64_t zero_in_view(tn_store *store, uint64_t from)
 {
     struct zeroing z = {.store = store, .by_record = can_pass_by(store)};
-    struct heap_helper helper = {next_data, take_page, &z};
+    struct heap_helper helper = {next_data, take_page, &z, NULL};
 
     data_map_start(&z.map, apply_is_pending(store) ? NULL : &store->file);
     return heap_zero_some(segment_heap(&store->segment), from, BATCH, &helper);

@@ -204,6 +204,25 @@ static tn_status join(tn_store *store, uint64_t state,
                            : status;
 }
 
+/* A page that was read is mapped for reading, and the first store to it is
+ * another fault, of which there are fewer where nothing was read before.  So
+ * what is zero already is looked for in a mapping of its own.  It is not kept:
+ * its page tables are as large as those of the free memory. */
+static void wipe(void *arg)
+{
+    tn_store *store = arg;
+    struct heap *h = segment_heap(&store->segment);
+    size_t start = (size_t)((char *)h - store->region.base);
+    struct heap_helper helper = {.next = NULL};
+    struct region sight = {.base = NULL, .size = 0};
+
+    if (region_map(&sight, &store->file, REGION_READ, start + heap_size(h),
+                   NULL) == TN_OK)
+        helper.sight = sight.base + start;
+    heap_zero_some(h, 0, SIZE_MAX, &helper);
+    region_unmap(&sight);
+}
+
 static tn_status open_inside(tn_store *store, bool first, unsigned flags,
                              const tn_options *options,
                              const struct timespec *until)
@@ -217,6 +236,8 @@ static tn_status open_inside(tn_store *store, bool first, unsigned flags,
         return status;
     seg->extend = store_extend_file;
     seg->extend_arg = store;
+    seg->wipe = wipe;
+    seg->wipe_arg = store;
     status = first ? begin_sharing(store, state, flags, options, until)
                    : join(store, state, options);
     seg->locking = true;

@@ -345,7 +345,7 @@ static bool take_some(void *random, uint64_t off)
 /* All of it, in steps, with the helper. */
 static void zero_with_help(uint64_t *random)
 {
-    const struct heap_helper helper = {next_piece, take_some, random};
+    const struct heap_helper helper = {next_piece, take_some, random, NULL};
     uint64_t from = 0, off = 0, start, size;
 
     do {

@@ -95,6 +95,41 @@ Test(shared, shows_everyone_what_one_does)
     OK(tn_store_close(store));
 }
 
+/* Allocate and free bytes that are not zero, make them zero, and look at them
+ * through another handle.  What is beside them stays. */
+static void wipe_and_look(bool refuse)
+{
+    enum { BYTES = 20000 };
+    tn_store *a = open_shared("s"), *b = open_shared("s");
+    tn_segment *seg = tn_store_segment(a);
+    char *p = tn_alloc(seg, BYTES), *kept = tn_alloc(seg, BYTES);
+    const char *seen =
+        p - (char *)seg->base + (char *)tn_store_segment(b)->base;
+
+    memset(p, 'x', BYTES);
+    memset(kept, 'k', BYTES);
+    OK(tn_free(seg, p));
+    if (refuse)
+        faults_refuse_op(FAULT_MAP, 0, ENOMEM);
+    OK(tn_zero_free(seg));
+    if (refuse)
+        cr_expect(faults_end(), "it is to be seen elsewhere too");
+    for (int i = 64; i < BYTES - 64; i++) /* between the links and the end */
+        cr_assert(eq(chr, seen[i], 0), "byte %d", i);
+    for (int i = 0; i < BYTES; i++)
+        cr_assert(eq(chr, kept[i], 'k'), "byte %d", i);
+    OK(tn_free(seg, kept));
+    OK(tn_store_close(b));
+    OK(tn_store_close(a));
+}
+
+Test(shared, makes_free_memory_zero_also_without_addresses_to_spare)
+{
+    wipe_and_look(false);
+    wipe_and_look(true);
+    cr_expect(stores_sound("s", 0));
+}
+
 Test(shared, has_no_two_who_are_the_first)
 {
     tn_store *a, *b;
