@@ -514,13 +514,17 @@ tn_status use_store(const char *path, unsigned flags)
 
 /* Is one of these the answer of the other?  How the store was left can make
  * them differ, and features with which it may be read, but not be written. */
-static bool agree(tn_status checked, bool unsafe, tn_status opened)
+static bool agree(tn_status checked, bool unsafe, tn_status opened,
+                  unsigned access)
 {
+    bool writes = access == TN_DURABLE || access == TN_SHARED;
+
     if (opened == TN_OK)
         return checked == TN_OK || checked == TN_EDIRTY ||
                checked == TN_EJOURNAL || !unsafe;
     return checked != TN_OK || opened == TN_EDIRTY || opened == TN_EJOURNAL ||
-           opened == TN_EVERSION || opened == TN_ENOMEM || opened == TN_ENOSPC;
+           (opened == TN_EVERSION && writes) || opened == TN_ENOMEM ||
+           opened == TN_ENOSPC;
 }
 
 /* Whatever it is, a sound store comes out of it, or none. */
@@ -550,8 +554,8 @@ void use_file(const char *path, unsigned flags)
         repair(path);
     opened = use_store(path, flags & ~(unsigned)USE_NO_REPAIR);
 
-    if (!agree(checked, unsafe, opened))
+    if (!agree(checked, unsafe, opened, flags & TN_ACCESS_MASK))
         fprintf(stderr, "checked: %s, %s; opened: %s\n", tn_strerror(checked),
                 why, tn_strerror(opened));
-    REQUIRE(agree(checked, unsafe, opened));
+    REQUIRE(agree(checked, unsafe, opened, flags & TN_ACCESS_MASK));
 }

@@ -27,7 +27,7 @@
  *       was settled.  Whoever learns that somebody else has changed the file
  *       calls dirty_reset(), which drops kept pages with all others.
  *
- * Scan, pagemap and compare have no state: what was not settled is found again,
+ * Scan, pagemap and compare need no state: what was not settled is found again,
  * so nothing can be lost when a commit fails.  Track clears the kernel's notes
  * as it reads them.  What it found is therefore in runs until it is settled;
  * room for it is made before the kernel is asked; and when the kernel refuses
@@ -46,7 +46,7 @@
  *
  * A page that was named is given back together with those of the next
  * transactions, which costs a third of giving back each: nobody searches for it
- * meanwhile.  A search finds it once more, and that is all.
+ * meanwhile.  A search finds it once more, and that is all; D3 is true of it.
  *
  * Why scan is taken where nobody chose: with a gigabyte in memory, commits of
  * one page cost 19 microseconds with scan, faults included, and 730 with track,

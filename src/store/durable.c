@@ -41,6 +41,7 @@ enum { DEFAULT_PATIENCE_MS = 10000, PAGE = 4096 };
 tn_status durable_make_handle(tn_store *store, const tn_options *options)
 {
     struct durable *d = calloc(1, sizeof(*d));
+    tn_status status;
 
     if (d == NULL)
         return error_set(TN_ENOMEM, "%s: no memory for a handle", store->path);
@@ -60,7 +61,9 @@ tn_status durable_make_handle(tn_store *store, const tn_options *options)
     d->boot = superblock_boot(&store->file);
     store->durable = d;
     store->held_commit = true;
-    return random_bytes(&d->self, sizeof(d->self));
+    status = random_bytes(&d->self, sizeof(d->self));
+    d->self = mark_value(d->self | 1); /* 0 is nobody */
+    return status;
 }
 
 /* In a forked child they may be locked, and waited for, by threads that it does

@@ -39,13 +39,6 @@ static bool agree_for_ever(const struct superblock *sb,
     return sb->index == base->named.kind && sb->fit == base->heap.fit;
 }
 
-static bool is_of_this_store(const struct superblock *sb,
-                             const struct superblock *first)
-{
-    return sb->index == first->index && sb->fit == first->fit &&
-           sb->max_size == first->max_size;
-}
-
 static tn_status contradiction(const tn_store *store)
 {
     return error_set(TN_ECORRUPT,
@@ -85,11 +78,12 @@ tn_status store_check_header(tn_store *store, const tn_segment *view)
     status = segment_verify(view->base, size - STORE_SEGMENT_OFF);
     if (status != TN_OK)
         return error_prefix(status, "%s", store->path);
-    return agree_for_ever(&store->superblock, view->base) &&
-                   (!store->held_commit ||
-                    is_of_this_store(superblock_of(view), &store->superblock))
-               ? TN_OK
-               : contradiction(store);
+    if (!agree_for_ever(&store->superblock, view->base) ||
+        (store->held_commit &&
+         (!agree_for_ever(superblock_of(view), view->base) ||
+          superblock_of(view)->max_size != store->superblock.max_size)))
+        return contradiction(store);
+    return TN_OK;
 }
 
 static tn_status verify_header(tn_store *store, bool at_work)

@@ -102,14 +102,16 @@ static bool is_current(const struct durable *d)
            (mark_load(&d->marks->applied) != APPLIED_NONE || !RULE(FELLVIEW));
 }
 
-/* Has no other handle written since this one did?  WL is held. */
+/* Has no other handle written since this one did?  WL is held: it was kept, or
+ * each handle that had it meanwhile would stand in the marks. */
 static bool wrote_last(const struct durable *d)
 {
-    return d->kept_wl || mark_load(&d->marks->writer) == mark_value(d->self) ||
+    return d->kept_wl || mark_load(&d->marks->writer) == d->self ||
            !RULE(WRITER);
 }
 
-static tn_status catch_up(tn_store *store)
+/* Killed or refused in the middle, no handle is known to have been the last. */
+static tn_status settle_and_sign(tn_store *store)
 {
     struct durable *d = store->durable;
     tn_status status;
@@ -127,7 +129,7 @@ tn_status transaction_settle(tn_store *store)
     struct durable *d = store->durable;
 
     if (!wrote_last(d))
-        return catch_up(store);
+        return settle_and_sign(store);
     if (mark_load(&d->marks->synced) >= d->journal.end.number)
         d->own_tail = false;
     return TN_OK;
