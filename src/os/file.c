@@ -50,9 +50,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -64,7 +67,10 @@ enum {
     PROC_NAME = 32,
     CREATE_TRIES = 100,
     SMALLEST_PIECE = 64 * 1024,
+    WRITE_PIECE = 64 * 1024,
     DENSE_FROM = 1024 * 1024, /* less may be all hole */
+    EXTENTS = 64,             /* of a file, looked at together */
+    LOOKS = 16,               /* at so many at most */
 };
 
 /* What a system call answered, as 0 or its errno. */
@@ -532,11 +538,14 @@ static int write_all(struct file *f, const char *p, size_t size, uint64_t *at)
     int number = 0;
 
     while (number == 0 && size > 0) {
+        size_t piece = WRITE_PIECE - *at % WRITE_PIECE;
         ssize_t n = 0;
 
-        number = ask(FAULT_WRITE, f, *at, size, p);
+        if (piece > size)
+            piece = size;
+        number = ask(FAULT_WRITE, f, *at, piece, p);
         if (number == 0)
-            number = NUMBER(n = pwrite(f->fd, p, size, (off_t)*at));
+            number = NUMBER(n = pwrite(f->fd, p, piece, (off_t)*at));
         if (number != 0)
             break;
         if (n == 0)
@@ -789,6 +798,97 @@ tn_status file_find_data(const struct file *f, uint64_t offset, uint64_t *start,
     *start = from;
     *end = to;
     return TN_OK;
+}
+
+/* A file's extents, one after the other. */
+struct extents {
+    const struct file *file;
+    uint64_t at, size; /* looked at so far; of the file */
+    int looks;
+    uint32_t next, count;
+    union {
+        struct fiemap head;
+        char room[sizeof(struct fiemap) +
+                  EXTENTS * sizeof(struct fiemap_extent)];
+    } list;
+};
+
+static void list_extents(struct extents *e)
+{
+    struct fiemap *list = &e->list.head;
+
+    e->next = e->count = 0;
+    if (e->looks++ == LOOKS || ask(FAULT_STAT, e->file, 0, 0, NULL) != 0)
+        return;
+    memset(list, 0, sizeof(*list));
+    list->fm_start = e->at;
+    list->fm_length = e->size - e->at;
+    list->fm_extent_count = EXTENTS;
+    if (NUMBER(ioctl(e->file->fd, FS_IOC_FIEMAP, list)) == 0)
+        e->count = list->fm_mapped_extents;
+}
+
+/* NULL: that was the last, if at is size; or it cannot be told. */
+static const struct fiemap_extent *next_extent(struct extents *e)
+{
+    const struct fiemap_extent *extent;
+
+    if (e->next == e->count && e->at < e->size)
+        list_extents(e);
+    if (e->next >= e->count || e->next >= EXTENTS)
+        return NULL;
+    extent = &e->list.head.fm_extents[e->next++];
+    if (extent->fe_length == 0 ||
+        extent->fe_logical + extent->fe_length <= e->at)
+        return NULL;
+    e->at = extent->fe_logical + extent->fe_length;
+    if (e->at > e->size || (extent->fe_flags & FIEMAP_EXTENT_LAST) != 0)
+        e->at = e->size;
+    return extent;
+}
+
+bool file_has_blocks(const struct file *f, uint64_t size)
+{
+    struct extents e = {.file = f, .size = size};
+    const uint32_t vague = FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC;
+    const struct fiemap_extent *extent;
+    uint64_t end = 0;
+
+    while (end < size && (extent = next_extent(&e)) != NULL) {
+        if (extent->fe_logical > end || (extent->fe_flags & vague) != 0)
+            return false;
+        end = extent->fe_logical + extent->fe_length;
+    }
+    return end >= size;
+}
+
+/* From one place to another there is nothing: more than what was found yet? */
+static void note_blank(uint64_t from, uint64_t to, uint64_t *start,
+                       uint64_t *end)
+{
+    if (to <= from || to - from <= *end - *start)
+        return;
+    *start = from;
+    *end = to;
+}
+
+tn_status file_find_blank(const struct file *f, uint64_t *start, uint64_t *end)
+{
+    struct extents e = {.file = f};
+    const struct fiemap_extent *extent;
+    tn_status status = file_size(f, &e.size);
+    uint64_t written = 0;
+
+    *start = *end = e.size;
+    while (status == TN_OK && (extent = next_extent(&e)) != NULL) {
+        if ((extent->fe_flags & FIEMAP_EXTENT_UNWRITTEN) != 0)
+            continue;
+        note_blank(written, extent->fe_logical, start, end);
+        written = extent->fe_logical + extent->fe_length;
+    }
+    if (e.at == e.size)
+        note_blank(written, e.size, start, end);
+    return status;
 }
 
 tn_status file_is_dense(const struct file *f, uint64_t offset, uint64_t size,

@@ -102,6 +102,14 @@ tn_status file_zero(struct file *f, uint64_t offset, uint64_t size);
 tn_status file_find_data(const struct file *f, uint64_t offset, uint64_t *start,
                          uint64_t *end);
 
+/* Has every one of the file's first size bytes a block on the disk, written to
+ * or not?  No, if it cannot be told, or not soon. */
+bool file_has_blocks(const struct file *f, uint64_t size);
+
+/* The longest run of bytes that were never written to disk, as far as can be
+ * told soon; both the file's size if there is none. */
+tn_status file_find_blank(const struct file *f, uint64_t *start, uint64_t *end);
+
 /* Is at least one in FILE_DENSITY of these bytes, which lie in the file, no
  * hole?  Less than a mebibyte always counts as dense.  What was written is,
  * though a copy of it may have holes for some of its zeros; what a file only

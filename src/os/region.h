@@ -55,6 +55,9 @@ struct region_piece {
 tn_status region_discard_all(const struct region *r,
                              const struct region_piece *pieces, size_t count);
 
+/* Of these bytes there is nothing on disk, so do not read ahead. */
+void region_expect_blank(const struct region *r, size_t offset, size_t size);
+
 /* Keep the region's pages in memory from now on.  TN_ENOMEM: not allowed. */
 tn_status region_pin(const struct region *r);
 

@@ -89,6 +89,7 @@ static tn_status format_segment(struct file *f, size_t size,
 
     if (status != TN_OK)
         return status;
+    region_expect_blank(&region, 0, size);
     base = (struct segment *)(region.base + STORE_SEGMENT_OFF);
     status = segment_format(base, size - STORE_SEGMENT_OFF, options);
     if (status == TN_OK) {

@@ -146,13 +146,19 @@ static tn_status map_views(tn_store *store, const tn_options *options)
 {
     struct durable *d = store->durable;
     tn_segment *seg = &d->read_segment;
+    uint64_t start, end;
     tn_status status = map_both(store, options);
 
+    if (status == TN_OK)
+        status = file_find_blank(&store->file, &start, &end);
     if (status == TN_OK)
         status = region_map(&d->marks_region, &store->file, REGION_SHARED, PAGE,
                             NULL);
     if (status != TN_OK)
         return status;
+    region_expect_blank(&store->region, start, end - start);
+    region_expect_blank(&store->region, store->backed,
+                        store->region.size - store->backed);
     (void)region_pin(&d->marks_region); /* some may lock no memory: so be it */
     d->marks = (struct marks *)(d->marks_region.base + STORE_MARKS_OFF);
     *seg = store->segment;

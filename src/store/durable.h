@@ -43,6 +43,7 @@ struct holes {
     size_t first, end;   /* wanted ones lie here */
     bool looked;         /* for any hole at all */
     bool possible;       /* there is one */
+    bool unsynced;       /* there is none, perhaps not so on disk */
 };
 
 /* Threads that wait, in order of coming: turn.c. */

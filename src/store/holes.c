@@ -33,7 +33,8 @@
  * what tells that there may be holes again.
  *
  * A file without any hole, as the file system sees it when the store is opened,
- * needs none of this.
+ * needs none of this; if it has blocks that were never written to, it is synced
+ * once.
  *
  * Killed anywhere: 1 is commits, 2 a checkpoint; of 3 there are some holes or
  * all.  A window that was allocated and not used is just that.
@@ -74,20 +75,31 @@ void holes_open(tn_store *store)
     d->holes.generation = mark_load(&d->marks->generation);
 }
 
-/* Has F any hole?  Looking takes long in a large file, so it is put off until
- * somebody stores into memory that was zero. */
-static bool may_have_holes(const tn_store *store)
+/* Blocks that were never written to look like holes to file_find_data(), and
+ * who allocated them may have been killed before they were on disk. */
+static void look_for_holes(const tn_store *store)
 {
     struct holes *holes = &store->durable->holes;
     uint64_t size, start, end;
 
-    if (!holes->looked)
-        holes->possible =
-            file_size(&store->file, &size) != TN_OK ||
-            file_find_data(&store->file, 0, &start, &end) != TN_OK ||
-            start != 0 || end < size;
-    holes->looked = true;
-    return holes->possible;
+    holes->looked = holes->possible = true;
+    if (file_size(&store->file, &size) != TN_OK ||
+        file_find_data(&store->file, 0, &start, &end) != TN_OK)
+        return;
+    if (start != 0 || end < size)
+        holes->unsynced = file_has_blocks(&store->file, size);
+    else
+        holes->possible = false;
+    holes->possible = holes->possible && !holes->unsynced;
+}
+
+/* Has F any hole?  Looking takes long in a large file, so it is put off until
+ * somebody stores into memory that was zero. */
+static bool may_have_holes(const tn_store *store)
+{
+    if (!store->durable->holes.looked)
+        look_for_holes(store);
+    return store->durable->holes.possible;
 }
 
 void holes_forget_wanted(tn_store *store)
@@ -189,7 +201,7 @@ tn_status holes_fill(tn_store *store)
 {
     struct holes *holes = &store->durable->holes;
     tn_status status = TN_OK;
-    bool any = false;
+    bool any = holes->unsynced;
 
     for (size_t i = holes->first; status == TN_OK && i < holes->end; i++) {
         if (holes->windows[i] != WANTED)
@@ -203,6 +215,7 @@ tn_status holes_fill(tn_store *store)
     }
     if (status != TN_OK || !any || !RULE(HOLESYNC))
         return status;
+    holes->unsynced = false;
     status = file_sync(&store->file);
     return status == TN_OK ? TN_OK : apply_poison(store, true, status);
 }
