@@ -74,26 +74,42 @@ enum {
     QUICK_WASTE = 16,         /* this part of a request may be wasted */
 };
 
-/* Release what waits in one list.  Blocks behind one that is not what it should
- * be stay lost until the next rebuild: nothing may be done with them. */
-static void quick_flush(struct heap *h, uint64_t bin)
+/* Release the newest block that waits in one list.  False: none does.  Blocks
+ * behind one that is not what it should be stay lost until the next rebuild:
+ * nothing may be done with them. */
+static bool quick_release(struct heap *h, uint64_t bin)
 {
     uint64_t *list = &tables_of(h)->quick[bin];
-    uint64_t size = bin_size(bin), off;
+    uint64_t size = bin_size(bin), off = *list & QUICK_OFF;
 
-    while ((off = *list & QUICK_OFF) != 0) {
-        if (!block_is(h, off, size, BLOCK_QUICK)) {
-            *list = 0;
-            return;
-        }
-        *list = links_at(h, off)->next;
-        h->waiting -= size;
-        h->taken -= size;
-        if (chain_release(h, off, word_load(h, off)) != TN_OK) {
-            *list = 0;
-            return;
-        }
+    if (off == 0)
+        return false;
+    if (!block_is(h, off, size, BLOCK_QUICK)) {
+        *list = 0;
+        return false;
     }
+    *list = links_at(h, off)->next;
+    h->waiting -= size;
+    h->taken -= size;
+    if (chain_release(h, off, word_load(h, off)) == TN_OK)
+        return true;
+    *list = 0;
+    return false;
+}
+
+/* Release what waits in one list; or half of it, one block at least. */
+static void quick_flush(struct heap *h, uint64_t bin)
+{
+    while (quick_release(h, bin))
+        ;
+}
+
+static void quick_halve(struct heap *h, uint64_t bin)
+{
+    uint64_t count = tables_of(h)->quick[bin] >> QUICK_COUNT_SHIFT;
+
+    for (uint64_t left = count / 2; count > left && quick_release(h, bin);)
+        count--;
 }
 
 /* Release the block at off, and clear what the heap wrote between it and its
@@ -160,18 +176,18 @@ void chain_set_room(struct heap *h)
 
 /* Make room for a block of this size to wait, which it could not.  Either its
  * list is full, perhaps of a size that went out of use; or too many bytes wait,
- * and then the largest blocks go, for one of them counts no more than a small
- * one for the speed. */
+ * and then half of the largest blocks go, for one of them counts no more than a
+ * small one for the speed. */
 static void quick_make_room(struct heap *h, uint64_t size)
 {
     uint64_t bin = HEAP_QUICKS;
 
     chain_set_room(h);
     if (h->waiting + size <= h->room)
-        quick_flush(h, bin_of(size));
+        quick_halve(h, bin_of(size));
     else
         while (bin > 0 && h->waiting + size > h->room / 2)
-            quick_flush(h, --bin);
+            quick_halve(h, --bin);
 }
 
 void chain_flush(struct heap *h)
@@ -251,6 +267,33 @@ static bool is_better_merged(const struct heap *h, uint64_t off)
            off + word_size(word_load(h, off)) == h->end;
 }
 
+/* Is there a block of this size, and not just at the end? */
+static bool has_merged(const struct heap *h, uint64_t size)
+{
+    uint64_t off = fit_find(h, size);
+
+    return off != 0 && off != FIT_BROKEN && !is_better_merged(h, off);
+}
+
+/* Merge what waits until there is a block of this size: first blocks that are
+ * large enough themselves, the smallest of them first; then the larger ones of
+ * the others, few of which make much.  So most of the small ones go on waiting,
+ * and most requests are small. */
+static void merge_for(struct heap *h, uint64_t size)
+{
+    const uint64_t *lists = tables_of(h)->quick;
+    bool had = false;
+
+    for (uint64_t bin = bin_of(size); !had && bin < HEAP_QUICKS; bin++)
+        while (!had && quick_release(h, bin))
+            had = has_merged(h, size);
+    for (uint64_t bin = bin_of(size); !had && bin > 0; bin--)
+        if (lists[bin - 1] != 0) {
+            quick_flush(h, bin - 1);
+            had = has_merged(h, size);
+        }
+}
+
 /* Search twice: what is broken, or waits in quick lists, is put right first. */
 static uint64_t find_free(struct heap *h, uint64_t size)
 {
@@ -263,6 +306,8 @@ static uint64_t find_free(struct heap *h, uint64_t size)
             return 0;
     } else if (h->waiting == 0) {
         return 0;
+    } else if (size < HEAP_QUICK) {
+        merge_for(h, size);
     } else {
         chain_flush(h);
     }

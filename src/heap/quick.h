@@ -12,7 +12,7 @@
 
 #include "heap/block.h"
 
-enum { QUICK_LONGEST = 64 }; /* blocks in a list */
+enum { QUICK_LONGEST = 96 }; /* blocks in a list */
 
 /* Take the newest block off the list of this size.  NULL: there is none, or
  * what is there is not what it should be. */

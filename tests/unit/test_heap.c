@@ -281,6 +281,47 @@ Test(heap, merges_what_waits_before_it_cuts_the_end, .init = make_large)
     cr_expect(arena_sound());
 }
 
+/* Let blocks of these sizes wait, with blocks in use between them. */
+static void let_wait(const size_t *sizes, int count)
+{
+    void *held[200];
+
+    for (int i = 0; i < count; i++) {
+        held[i] = heap_alloc(heap, sizes[i] - HEAP_OVERHEAD, BLOCK_RAW);
+        heap_alloc(heap, 0, BLOCK_RAW);
+    }
+    for (int i = 0; i < count; i++)
+        heap_free(heap, held[i]);
+}
+
+Test(heap, merges_no_more_than_a_request_needs, .init = make_large)
+{
+    size_t sizes[] = {64, 64, 64, 128, 128, 1024, 1536};
+    size_t small = 3 * 64 + 2 * 128;
+
+    let_wait(sizes, 7);
+    cr_assert(eq(u64, heap->waiting, small + 1024 + 1536));
+    heap_alloc(heap, 800, BLOCK_RAW);
+    cr_expect(eq(u64, heap->waiting, small + 1536));
+    heap_alloc(heap, 1300, BLOCK_RAW);
+    cr_expect(eq(u64, heap->waiting, small));
+    heap_alloc(heap, 1000, BLOCK_RAW); /* nobody has that many */
+    cr_expect(zero(u64, heap->waiting));
+    cr_expect(arena_sound());
+}
+
+Test(heap, lets_half_of_a_list_wait_that_is_full, .init = make_large)
+{
+    size_t sizes[200];
+
+    for (int i = 0; i < 200; i++)
+        sizes[i] = 32;
+    let_wait(sizes, 200);
+    cr_expect(ge(u64, heap->waiting, 40 * 32));
+    cr_expect(le(u64, heap->waiting, 100 * 32));
+    cr_expect(arena_sound());
+}
+
 Test(heap, refuses_to_free_twice, .init = make_large)
 {
     size_t sizes[] = {0, 100, 1000, 1100, 50000};
