@@ -58,6 +58,7 @@ enum rule {
     RULE_TRIMCKPT,     /* holes are made behind a checkpoint */
     RULE_HOLES,        /* a hole has blocks before a record stores there */
     RULE_HOLESYNC,     /* and they are on disk */
+    RULE_THROUGH,      /* one record is synced alone if all before it are */
     RULE_WRITER,       /* a handle reads on where another one has written */
 };
 

@@ -24,6 +24,7 @@ enum fault_op {
     FAULT_PUNCH,
     FAULT_ZERO,
     FAULT_SYNC,
+    FAULT_SYNC_RANGE,
     FAULT_SYNC_DIRECTORY,
     FAULT_STAT,
     FAULT_CHMOD,
@@ -48,6 +49,8 @@ enum fault_op {
  *   FAULT_RENAME    from path to path2; size 1: path2 is replaced if it exists
  *   FAULT_STAT      of a file that is open, or (device and inode 0) of a path
  *   FAULT_WRITE     size bytes at data are written at offset
+ *   FAULT_SYNC_RANGE
+ *                   of what was written last, and of nothing else
  *   FAULT_ALLOCATE  blocks for size bytes at offset; a shorter file grows.
  *                   EINTR: done in smaller pieces
  *   FAULT_TRUNCATE  to size

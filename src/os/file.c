@@ -476,6 +476,8 @@ void file_close(struct file *f)
         drop_temporary(f);
     if (f->fd >= 0)
         close(f->fd);
+    if (f->through >= 0)
+        close(f->through);
     free(f->temporary);
     free(f->path);
     *f = (struct file)FILE_CLOSED;
@@ -589,6 +591,75 @@ tn_status file_write_pieces(struct file *f, const struct file_piece *pieces,
         return error_from_errno(number, "%s: cannot write at %" PRIu64, f->path,
                                 at);
     return TN_OK;
+}
+
+/* Another descriptor of f; NEVER if the file system, or who we are now, does
+ * not let us have it. */
+static void open_through(struct file *f)
+{
+    char name[PROC_NAME];
+
+    f->through = FILE_THROUGH_NEVER;
+    proc_name(name, f->fd);
+    if (ask_path(FAULT_OPEN, name, NULL) != 0)
+        return;
+    f->through = open(name, O_WRONLY | O_DIRECT | O_DSYNC | O_CLOEXEC);
+    if (f->through < 0)
+        f->through = FILE_THROUGH_NEVER;
+}
+
+/* 0, an errno, or -1 if this file cannot be written to so.  Less may have been
+ * written than was asked for if a signal came or the disk failed, which does
+ * not count as done. */
+static int try_through(struct file *f, const void *bytes, size_t size,
+                       uint64_t offset)
+{
+    ssize_t n =
+        TEMP_FAILURE_RETRY(pwrite(f->through, bytes, size, (off_t)offset));
+
+    if (n == (ssize_t)size)
+        return 0;
+    if (n >= 0)
+        return EIO;
+    return errno == EINVAL || errno == EOPNOTSUPP ? -1 : errno;
+}
+
+tn_status file_write_through(struct file *f, const void *buffer, size_t size,
+                             uint64_t offset)
+{
+    _Alignas(FILE_UNIT) char aligned[FILE_THROUGH_MOST];
+    tn_status status;
+    int number = -1;
+
+    TN_ASSERT(size <= sizeof(aligned) && (size | offset) % FILE_UNIT == 0);
+    if (f->through == FILE_THROUGH_UNTRIED)
+        open_through(f);
+    if (f->through >= 0) {
+        memcpy(aligned, buffer, size);
+        number = check_limit(offset + size);
+        if (number == 0)
+            number = ask(FAULT_WRITE, f, offset, size, aligned);
+        if (number != 0)
+            return error_from_errno(number, "%s: cannot write at %" PRIu64,
+                                    f->path, offset);
+        number = try_through(f, aligned, size, offset);
+        if (number == 0)
+            number = ask(FAULT_SYNC_RANGE, f, offset, size, NULL);
+    }
+    if (number == 0)
+        return TN_OK;
+    if (number > 0)
+        return sync_failed(number, f->path, "what was written");
+    if (f->through >= 0)
+        close(f->through);
+    f->through = FILE_THROUGH_NEVER;
+    status = file_write(f, buffer, size, offset);
+    return status == TN_OK ? file_sync(f) : status;
+}
+
+void file_expect(const struct file *f, uint64_t offset, uint64_t size)
+{
+    (void)posix_fadvise(f->fd, (off_t)offset, (off_t)size, POSIX_FADV_WILLNEED);
 }
 
 /* Sizes */

@@ -24,10 +24,12 @@ struct file {
     char *path;      /* for messages; owned */
     char *temporary; /* where an unnamed file lies meanwhile, or NULL; owned */
     uint64_t device, inode;
+    int through; /* the same for file_write_through(), or one of those below */
 };
+enum { FILE_THROUGH_NEVER = -2, FILE_THROUGH_UNTRIED = -1 };
 #define FILE_CLOSED                                                            \
     {                                                                          \
-        .fd = -1                                                               \
+        .fd = -1, .through = FILE_THROUGH_UNTRIED                              \
     }
 
 /* Open an existing regular file.  TN_ENOENT, TN_EACCES, TN_EROFS, TN_ENOMEM,
@@ -64,6 +66,18 @@ struct file_piece {
 };
 tn_status file_write_pieces(struct file *f, const struct file_piece *pieces,
                             size_t count);
+
+/* file_write() and file_sync() in one step past the page cache, a tenth or more
+ * faster; what was written to f before need not be on disk after.  Size and
+ * offset are multiples of FILE_UNIT, and size is at most FILE_THROUGH_MOST.
+ * Where this cannot be done, both are done instead.  TN_EIO: it may be there,
+ * in part, or not; any other error: it is not. */
+enum { FILE_UNIT = 512, FILE_THROUGH_MOST = 16 * 1024 };
+tn_status file_write_through(struct file *f, const void *buffer, size_t size,
+                             uint64_t offset);
+
+/* These bytes will be read, or be written in part: begin to read them. */
+void file_expect(const struct file *f, uint64_t offset, uint64_t size);
 
 tn_status file_size(const struct file *f, uint64_t *size);
 tn_status file_mode(const struct file *f, mode_t *mode);

@@ -33,6 +33,10 @@
 /* Commits whose pages pile up while the turn is given on early (G5). */
 enum { PILE = 32 };
 
+/* So many commits in a row that were nobody else's business, and the next one
+ * is written past the page cache, from which others would have read it. */
+enum { ALONE = 2 };
+
 /* --- C1, C2 --------------------------------------------------------------- */
 
 uint64_t commit_file_size(const tn_store *store)
@@ -194,9 +198,37 @@ static tn_status secure_room(tn_store *store, size_t bytes, bool *rebuild)
 
 /* --- The commit ----------------------------------------------------------- */
 
+/* C5 and C7 in one step need all records before this one on disk, for no other
+ * is then; and who waits for the turn would wait for the disk. */
+static bool may_write_through(tn_store *store)
+{
+    struct durable *d = store->durable;
+    struct journal *j = &d->journal;
+
+    return d->alone >= ALONE && journal_can_write_through(j) &&
+           (mark_load(&d->marks->synced) >= j->end.number || !RULE(THROUGH)) &&
+           !turn_has_company(store);
+}
+
+static tn_status put_record(tn_store *store, const struct superblock *sb,
+                            uint64_t size, bool sync)
+{
+    struct durable *d = store->durable;
+    struct commit_id id = {sb->commit_number, sb->commit_nonce};
+    uint64_t synced = mark_load(&d->marks->synced);
+    tn_status status;
+
+    if (!sync || !may_write_through(store))
+        return journal_write(&d->journal, id, synced, size);
+    status = journal_write_through(&d->journal, id, synced, size);
+    if (status == TN_OK)
+        turn_note_synced(store);
+    return status;
+}
+
 /* C3 to C5.  Applying uses the journal's buffer and may change the image, so
  * the record is then built once more. */
-static tn_status write_record(tn_store *store, uint64_t size,
+static tn_status write_record(tn_store *store, uint64_t size, bool sync,
                               struct superblock *sb, bool *any)
 {
     struct durable *d = store->durable;
@@ -214,9 +246,7 @@ static tn_status write_record(tn_store *store, uint64_t size,
         status = holes_fill(store);
     if (status != TN_OK)
         return status;
-    status = journal_write(
-        j, (struct commit_id){sb->commit_number, sb->commit_nonce},
-        mark_load(&d->marks->synced), size);
+    status = put_record(store, sb, size, sync);
     if (status == TN_OK)
         d->fresh_sums = false;
     return status == TN_OK || status == TN_ENOSPC
@@ -260,8 +290,10 @@ static tn_status make_durable(tn_store *store, bool *given)
     bool again;
     tn_status status;
 
+    d->alone++;
     if (mark_load(&d->marks->synced) < d->journal.end.number &&
         d->piled < PILE && turn_has_company(store)) {
+        d->alone = 0;
         d->piled++;
         d->own_tail = true;
         status = turn_give_and_sync(store, &again);
@@ -276,6 +308,8 @@ static tn_status make_durable(tn_store *store, bool *given)
         d->own_tail = false;
     if (status == TN_OK && !d->own_tail)
         commit_apply(store);
+    if (apply_is_pending(store))
+        d->alone = 0; /* readers hold the file: they read J */
     return status;
 }
 
@@ -295,7 +329,8 @@ static tn_status commit(tn_store *store, unsigned flags, bool *given)
     if (status == TN_OK)
         status = transaction_guard(store, false);
     if (status == TN_OK)
-        status = write_record(store, size, &sb, &any);
+        status =
+            write_record(store, size, (flags & TN_NO_SYNC) == 0, &sb, &any);
     if (status != TN_OK)
         return status;
     if (any) {

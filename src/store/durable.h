@@ -103,6 +103,7 @@ struct durable {
     bool live;       /* this handle synced LIVE itself (C2) */
     bool own_tail;   /* records beyond synced are this handle's (TN_NO_SYNC) */
     unsigned piled;  /* commits since the turn was kept through a sync */
+    unsigned alone;  /* commits in a row that nobody else had to do with */
     bool poisoned;   /* a sync failed: nothing is written any more */
 };
 
@@ -242,6 +243,9 @@ tn_status turn_sync(tn_store *store);
 /* The same for the last one, giving the turn on before.  *again: this thread
  * has it once more, since nobody else wants it. */
 tn_status turn_give_and_sync(tn_store *store, bool *again);
+
+/* C8 alone: all records are on disk. */
+void turn_note_synced(tn_store *store);
 
 /* Does a thread wait for the turn, or for a sync without having the turn?  Or
  * just the second? */

@@ -51,8 +51,9 @@
 
 enum {
     RUN_UNIT = 8,
-    CHUNK = 256 * 1024, /* how much is read or written at a time */
-    KEEP = 4 << 20,     /* and how much is made sure of */
+    CHUNK = 256 * 1024,  /* how much is read or written at a time */
+    KEEP = 4 << 20,      /* and how much is made sure of */
+    EXPECT = 256 * 1024, /* and brought into the page cache */
 };
 
 char *journal_path(const char *store_path)
@@ -649,18 +650,18 @@ uint64_t journal_room(const struct journal *j)
     return j->size > j->end.off ? j->size - j->end.off : 0;
 }
 
-tn_status journal_write(struct journal *j, struct commit_id id,
-                        uint64_t synced_through, uint64_t file_size)
+/* Complete the record that was built; *room is what it takes in the file. */
+static tn_status finish_record(struct journal *j, struct commit_id id,
+                               uint64_t synced_through, uint64_t file_size,
+                               size_t *room)
 {
-    struct journal_record *record = record_in(j);
-    size_t room = room_for(j->used);
+    struct journal_record *record;
     tn_status status;
 
-    if (room > journal_room(j))
+    *room = room_for(j->used);
+    if (*room > journal_room(j))
         return error_set(TN_ESIZE, "%s: the journal is full", j->file.path);
-    status = reserve(j, room);
-    if (status == TN_OK)
-        status = keep_size(j, j->end.off + room);
+    status = reserve(j, *room);
     if (status != TN_OK)
         return status;
     record = record_in(j);
@@ -672,11 +673,50 @@ tn_status journal_write(struct journal *j, struct commit_id id,
                                       .file_size = file_size,
                                       .bytes = j->used};
     record->digest = record_digest(record);
-    memset(j->buffer + j->used, 0, room - j->used);
-    status = file_write(&j->file, j->buffer, room, j->end.off);
+    memset(j->buffer + j->used, 0, *room - j->used);
+    return TN_OK;
+}
+
+tn_status journal_write(struct journal *j, struct commit_id id,
+                        uint64_t synced_through, uint64_t file_size)
+{
+    size_t room;
+    tn_status status = finish_record(j, id, synced_through, file_size, &room);
+
+    if (status == TN_OK)
+        status = keep_size(j, j->end.off + room);
+    if (status == TN_OK && j->uncached)
+        file_expect(&j->file, j->end.off, EXPECT);
+    j->uncached = false;
+    if (status == TN_OK)
+        status = file_write(&j->file, j->buffer, room, j->end.off);
     if (status == TN_OK)
         step(j, &j->end);
     return status;
+}
+
+bool journal_can_write_through(const struct journal *j)
+{
+    size_t room = room_for(j->used);
+
+    return room <= FILE_THROUGH_MOST && room <= journal_room(j) &&
+           j->end.off + room <= j->kept;
+}
+
+tn_status journal_write_through(struct journal *j, struct commit_id id,
+                                uint64_t synced_through, uint64_t file_size)
+{
+    size_t room;
+    tn_status status = finish_record(j, id, synced_through, file_size, &room);
+
+    TN_ASSERT(journal_can_write_through(j));
+    if (status == TN_OK)
+        status = file_write_through(&j->file, j->buffer, room, j->end.off);
+    if (status != TN_OK)
+        return status;
+    j->uncached = true;
+    step(j, &j->end);
+    return TN_OK;
 }
 
 tn_status journal_sync(struct journal *j)

@@ -40,7 +40,8 @@ struct journal {
     struct journal_place end;     /* behind the last record known */
     char *buffer;                 /* a record that is being built or read */
     size_t used, capacity;
-    size_t zeros; /* where in it the last run is, if one of zeros; else 0 */
+    size_t zeros;  /* where in it the last run is, if one of zeros; else 0 */
+    bool uncached; /* records were written past the page cache */
 };
 #define JOURNAL_CLOSED                                                         \
     {                                                                          \
@@ -125,6 +126,12 @@ size_t journal_record_size(const struct journal *j);
 uint64_t journal_room(const struct journal *j);
 tn_status journal_write(struct journal *j, struct commit_id id,
                         uint64_t synced_through, uint64_t file_size);
+
+/* The same, and it is on disk then; nothing else need be.  Only if it can be
+ * so, which depends on the record that was built. */
+bool journal_can_write_through(const struct journal *j);
+tn_status journal_write_through(struct journal *j, struct commit_id id,
+                                uint64_t synced_through, uint64_t file_size);
 
 /* Write again, the same bytes: both header slots (a slot that is not valid as
  * zeros), and the records from place to j->end (O7, B2).  No sync. */

@@ -116,6 +116,7 @@ static tn_status settle_and_sign(tn_store *store)
     struct durable *d = store->durable;
     tn_status status;
 
+    d->alone = 0;
     mark_store(&d->marks->writer, 0);
     status = apply_settle(store);
     if (status == TN_OK)

@@ -297,6 +297,16 @@ tn_status turn_sync(tn_store *store)
     return status;
 }
 
+void turn_note_synced(tn_store *store)
+{
+    struct durable *d = store->durable;
+
+    pthread_mutex_lock(&d->turn_lock);
+    d->written = d->journal.end.number;
+    mark_store(&d->marks->synced, d->written); /* C8 */
+    pthread_mutex_unlock(&d->turn_lock);
+}
+
 tn_status turn_give_and_sync(tn_store *store, bool *again)
 {
     struct durable *d = store->durable;

@@ -7,6 +7,7 @@
  *     write     a value more for each sector it touches
  *     sync      the last value written since the last failed sync is the only
  *               one
+ *     of bytes  the same for their sectors alone
  *     failed    all values stay; those written so far are no longer covered by
  *     sync      a later sync
  *
@@ -232,6 +233,15 @@ static void for_all_sectors(struct file_record *f,
         change(&f->sectors[i]);
 }
 
+static void for_sectors(const struct fault_event *e,
+                        void (*change)(struct values *v))
+{
+    struct file_record *f = find_file(e->inode);
+
+    for (uint64_t at = e->offset; at < e->offset + e->size; at += SECTOR)
+        change(sector_of(f, at / SECTOR));
+}
+
 static void record_name(const char *path, uint64_t inode)
 {
     if (inside(path) != NULL)
@@ -261,6 +271,9 @@ static void record(const struct fault_event *e)
         break;
     case FAULT_SYNC:
         for_all_sectors(f, values_settle);
+        break;
+    case FAULT_SYNC_RANGE:
+        for_sectors(e, values_settle);
         break;
     case FAULT_LINK:
         record_name(e->path2, e->inode);
@@ -295,6 +308,7 @@ static const char *word_for(enum fault_op op)
     case FAULT_ZERO:
         return "zero";
     case FAULT_SYNC:
+    case FAULT_SYNC_RANGE:
         return "sync";
     case FAULT_LINK:
         return "link";
@@ -323,6 +337,8 @@ static int hook(void *arg, const struct fault_event *e)
         record(e);
     else if (e->op == FAULT_SYNC)
         for_all_sectors(find_file(e->inode), values_fail);
+    else if (e->op == FAULT_SYNC_RANGE)
+        for_sectors(e, values_fail);
     if (disk.during != NULL)
         disk.during(disk.during_arg, word, e->path);
     return number;

@@ -233,6 +233,7 @@ static const char *name_of(const struct fault_event *event)
             return journal ? "Jh" : "Sh";
         return journal ? "Jw" : "Sw";
     case FAULT_SYNC:
+    case FAULT_SYNC_RANGE:
         return journal ? "Js" : "Ss";
     case FAULT_SYNC_DIRECTORY:
         return "Ds";

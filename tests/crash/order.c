@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -90,6 +91,47 @@ static void a_commit_is_one_sync(void)
     OK(tn_commit(a));
     CLAIM(ground_read(a, 0) == 2);
     CLAIM(ground_noted()[0] == '\0');
+    OK(tn_store_close(a));
+}
+
+/* Not past records that are not on disk, nor past readers, who read J. */
+static void a_lone_commit_is_written_past_the_cache(void)
+{
+    const struct journal *j;
+    tn_store *a, *b;
+
+    ground_make();
+    a = ground_open();
+    b = ground_open();
+    j = &a->durable->journal;
+    for (uint64_t value = 1; value < 4; value++) {
+        ground_note();
+        OK(ground_commit(a, 0, value));
+        CLAIM(ground_order("Jw Js Sw"));
+        CLAIM(j->uncached == (value == 3 && j->file.through >= 0));
+    }
+    if (j->file.through < 0)
+        printf("skipped: this file system writes nothing past its cache\n");
+    OK(commit_unsynced(a, 0, 4));
+    ground_note();
+    OK(ground_commit(a, 0, 5));
+    CLAIM(ground_order("Jw Js Sw") && !j->uncached);
+    OK(ground_commit(a, 0, 6));
+    CLAIM(j->uncached == (j->file.through >= 0));
+
+    OK(tn_read_begin(b, &view));
+    OK(ground_commit(a, 0, 7));
+    OK(ground_commit(a, 0, 8));
+    CLAIM(!j->uncached);
+    OK(tn_read_end(b, view));
+    CLAIM(ground_read(b, 0) == 8);
+    OK(ground_commit(a, 0, 9));
+    OK(ground_commit(a, 0, 10));
+    OK(ground_commit(b, 0, 11));
+    OK(ground_commit(a, 0, 12));
+    CLAIM(!j->uncached);
+    CLAIM(ground_read(b, 0) == 12);
+    OK(tn_store_close(b));
     OK(tn_store_close(a));
 }
 
@@ -750,6 +792,7 @@ static void a_gap_in_what_was_synced_is_damage(void)
 
 static const struct ground_case cases[] = {
     CASE(a_commit_is_one_sync),
+    CASE(a_lone_commit_is_written_past_the_cache),
     CASE(a_handles_first_commit_puts_live_on_disk),
     CASE(a_commit_is_shown_after_its_sync),
     CASE(a_failed_apply_leaves_the_commit_pending),

@@ -639,6 +639,86 @@ Test(file, is_dense_if_enough_of_it_is_no_hole)
     file_close(&f);
 }
 
+static void expect_bytes(const struct file *f, uint64_t offset, size_t size,
+                         char value)
+{
+    char bytes[2 * FILE_UNIT];
+
+    OK(file_read(f, bytes, size, offset));
+    for (size_t i = 0; i < size; i++)
+        cr_assert(eq(chr, bytes[i], value), "byte %zu", i);
+}
+
+/* Also beside and over what lies in the page cache, not synced. */
+Test(file, writing_through_is_writing_and_syncing)
+{
+    char a[4 * FILE_UNIT], b[FILE_UNIT];
+    struct file f;
+
+    memset(a, 'a', sizeof(a));
+    memset(b, 'b', sizeof(b));
+    OK(file_create_unnamed(&f, "f", 0600));
+    OK(file_write(&f, a, sizeof(a), 0));
+    OK(file_write_through(&f, b, sizeof(b), FILE_UNIT));
+    expect_bytes(&f, 0, FILE_UNIT, 'a');
+    expect_bytes(&f, FILE_UNIT, FILE_UNIT, 'b');
+    expect_bytes(&f, 2 * FILE_UNIT, 2 * FILE_UNIT, 'a');
+    OK(file_write(&f, a, 8, FILE_UNIT));
+    expect_bytes(&f, FILE_UNIT, 8, 'a');
+    OK(file_write_through(&f, b, sizeof(b), FILE_UNIT));
+    expect_bytes(&f, FILE_UNIT, FILE_UNIT, 'b');
+    if (f.through == FILE_THROUGH_NEVER)
+        SKIP("this file system writes nothing past its cache");
+
+    faults_refuse_op(FAULT_SYNC_RANGE, 1, EIO);
+    OK(file_write_through(&f, b, sizeof(b), 0));
+    cr_expect(eq(int, faults_seen(FAULT_SYNC), 0));
+    FAILS(file_write_through(&f, b, sizeof(b), 0), TN_EIO);
+    faults_refuse_op(FAULT_WRITE, 0, ENOSPC);
+    FAILS(file_write_through(&f, a, sizeof(b), 0), TN_ENOSPC);
+    faults_end();
+    expect_bytes(&f, 0, FILE_UNIT, 'b');
+    file_close(&f);
+    cr_expect(eq(int, f.through, FILE_THROUGH_UNTRIED));
+}
+
+Test(file, what_cannot_be_written_through_is_written_and_synced)
+{
+    char b[FILE_UNIT];
+    struct file f;
+
+    memset(b, 'b', sizeof(b));
+    OK(file_create_unnamed(&f, "f", 0600));
+    faults_refuse_op(FAULT_OPEN, 0, EINVAL);
+    OK(file_write_through(&f, b, sizeof(b), 0));
+    cr_expect(eq(int, f.through, FILE_THROUGH_NEVER));
+    cr_expect(eq(int, faults_seen(FAULT_SYNC), 1));
+    cr_expect(eq(int, faults_seen(FAULT_SYNC_RANGE), 0));
+    faults_end();
+    expect_bytes(&f, 0, FILE_UNIT, 'b');
+    f.through = open("/dev/full", O_WRONLY); /* no such writes there either */
+    cr_assert(ge(int, f.through, 0));
+    FAILS(file_write_through(&f, b, sizeof(b), 0), TN_EIO);
+    file_close(&f);
+}
+
+/* As from a disk whose sectors are larger than what is written. */
+Test(file, a_refusal_to_write_through_counts_for_ever)
+{
+    char b[FILE_UNIT];
+    struct file f;
+
+    memset(b, 'b', sizeof(b));
+    OK(file_create_unnamed(&f, "f", 0600));
+    f.through = open("/proc/self/oom_score_adj", O_WRONLY);
+    if (f.through < 0)
+        SKIP("no file is known that answers EINVAL");
+    OK(file_write_through(&f, b, sizeof(b), 0));
+    cr_expect(eq(int, f.through, FILE_THROUGH_NEVER));
+    expect_bytes(&f, 0, FILE_UNIT, 'b');
+    file_close(&f);
+}
+
 /* Blocks that were never written to are there, and blank. */
 Test(file, knows_which_blocks_it_has)
 {

@@ -181,7 +181,7 @@ static int syncs_for(char *bytes, size_t size, int value)
     memset(bytes, value, size);
     faults_refuse_op(FAULT_SYNC, 100, EIO);
     OK(tn_commit(store));
-    syncs = faults_seen(FAULT_SYNC);
+    syncs = faults_seen(FAULT_SYNC) + faults_seen(FAULT_SYNC_RANGE);
     faults_end();
     return syncs;
 }

@@ -994,6 +994,40 @@ Test(journal, only_what_says_so_syncs)
     cr_expect(eq(int, faults_seen(FAULT_SYNC), 2));
 }
 
+/* Small records in what is surely there, at any places. */
+Test(journal, a_record_written_through_is_like_any_other)
+{
+    static const char bytes[2 * FILE_THROUGH_MOST];
+    struct journal_place place;
+
+    for (uint64_t number = 8; number < 12; number++) {
+        OK(journal_begin(&j));
+        OK(journal_add(&j, STORE_SEGMENT_OFF, bytes, 8 * number));
+        cr_assert(journal_can_write_through(&j));
+        if (number % 2 == 0)
+            OK(journal_write(&j, (struct commit_id){number, 1}, 7, FILE_SIZE));
+        else
+            OK(journal_write_through(&j, (struct commit_id){number, 1}, 7,
+                                     FILE_SIZE));
+        cr_expect(eq(int, j.uncached, number % 2 != 0));
+    }
+    OK(find_end());
+    cr_expect(eq(u64, j.end.number, 11));
+    place = journal_start(&j);
+    for (uint64_t number = 8; number < 12; number++) {
+        OK(journal_read(&j, &place));
+        cr_expect(eq(u64, place.number, number));
+    }
+
+    OK(journal_begin(&j));
+    OK(journal_add(&j, STORE_SEGMENT_OFF, bytes, FILE_THROUGH_MOST));
+    cr_expect(not(journal_can_write_through(&j)), "too large");
+    OK(journal_begin(&j));
+    OK(journal_add(&j, STORE_SEGMENT_OFF, bytes, 8));
+    j.kept = j.end.off;
+    cr_expect(not(journal_can_write_through(&j)), "has blocks perhaps");
+}
+
 /* --- Rewriting ------------------------------------------------------------ */
 
 static struct {
