@@ -61,12 +61,15 @@ plan_names()
         case $index in
         iset) lmdb=- boost=$6 ;;
         hash) lmdb=$5 boost=$8 ;;
+        flat_map) lmdb=$4 boost=- ;;
         *) lmdb=$4 boost=$7 ;;
         esac
         echo "run $workload tenon tenon names private $index $2 $3
               run $workload boost boost_$index names $2 $3
               row $workload find tenon boost $(at_least $boost)
               row $workload find tenon names-$1:lmdb $(at_least $lmdb)"
+        [ $index != flat_map ] ||
+            echo "row $workload find tenon names-$1-map:boost $(at_least $7)"
         case $1-$index in
         1M-flat_map) metrics= ;;
         *-flat_map) metrics="create:$9 destroy:1" ;;
