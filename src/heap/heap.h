@@ -71,7 +71,7 @@ tn_status heap_verify_header(const struct heap *h, size_t available);
 void *heap_alloc(struct heap *h, size_t n, enum block_state state);
 
 /* The same, but only if it costs little: a block that waits, which stays
- * BLOCK_QUICK; or a part of a free block.  n is at most MAGAZINE_MOST. */
+ * BLOCK_QUICK (n is at most MAGAZINE_MOST); or a part of a free block. */
 void *heap_alloc_waiting(struct heap *h, size_t n);
 void *heap_alloc_spare(struct heap *h, size_t n, enum block_state state);
 

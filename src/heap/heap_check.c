@@ -111,7 +111,8 @@ static void check_block(struct check *c, uint64_t off, uint64_t size,
         c->taken += size;
         c->waiting += size;
         count_block(c, &c->chain[SORT_QUICK], off, size);
-        if (c->h->tables == 0 || size >= HEAP_QUICK)
+        if (c->h->tables == 0 ||
+            (size >= HEAP_QUICK && c->h->held == HEAP_HELD_NOT))
             report_add(c->report, c->h->tables == 0 ? "H7" : "H6", off, NULL,
                        "a block waits for which there is no quick list");
         break;

@@ -87,11 +87,12 @@ _Static_assert(sizeof(struct heap_tables) == 1528, "heap_tables");
 /* Quick lists apart from the heap's, for users without its lock. */
 struct magazine {
     uint64_t sequence; /* odd while a change is under way */
-    uint64_t waiting;  /* bytes in the lists */
+    uint64_t waiting;  /* bytes in the lists, and of the reserve */
     uint64_t room;     /* bytes that may wait */
+    uint64_t reserve;  /* a waiting block to cut others from; 0: none */
     uint64_t lists[HEAP_QUICKS];
 };
-_Static_assert(sizeof(struct magazine) == 1048, "struct magazine");
+_Static_assert(sizeof(struct magazine) == 1056, "struct magazine");
 
 #define QUICK_COUNT_SHIFT 48
 #define QUICK_ONE         (UINT64_C(1) << QUICK_COUNT_SHIFT)

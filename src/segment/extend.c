@@ -116,6 +116,10 @@ TN_API tn_status tn_segment_grow(tn_segment *seg, size_t extra)
         status = segment_lock_heap(seg);
     if (status != TN_OK)
         return status;
+
+    /* Nothing waits then that borders on what is added, for which the last one
+     * to close a store may have no addresses. */
+    magazines_reclaim(seg);
     if (extra == 0)
         status = TN_OK;
     else if (!bytes_add(heap_size(segment_heap(seg)), extra, &size))

@@ -65,7 +65,7 @@ struct segment_magazine {
     struct mutex lock;
     uint64_t reserved; /* zero */
     struct magazine magazine;
-    uint64_t padding[5]; /* to a cache line */
+    uint64_t padding[4]; /* to a cache line */
 };
 _Static_assert(sizeof(struct segment_magazine) % 64 == 0, "cache lines");
 

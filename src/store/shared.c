@@ -360,7 +360,9 @@ static tn_status settle(tn_store *store)
     struct segment *base = seg->base;
     tn_status status;
 
-    if (base->sharers == 0)
+    /* What waits may lie where this process has no addresses. */
+    if (base->sharers == 0 &&
+        (heap_size(&base->heap) <= seg->reach || magazines_waiting(seg) == 0))
         magazines_drop(seg);
     if (base->sharers == 0 && !segment_is_torn(base))
         return TN_OK;

@@ -40,11 +40,18 @@ static void make_all(void)
     make(ARENA_SIZE);
 }
 
-/* M1, M2, M3. */
+/* M1 to M4. */
 static bool magazine_sound(const struct magazine *m)
 {
     uint64_t waiting = 0;
 
+    if (m->reserve != 0) {
+        uint64_t word = word_load(h, m->reserve);
+
+        waiting = word_size(word);
+        if (!block_is(h, m->reserve, waiting, BLOCK_QUICK))
+            return false;
+    }
     for (uint64_t bin = 0; bin < HEAP_QUICKS; bin++) {
         uint64_t list = m->lists[bin];
 
@@ -245,4 +252,65 @@ Test(magazine, has_a_list_for_every_size)
         cr_assert(all_sound(), "%zu bytes", n);
         cr_assert(heap_owns(h, end));
     }
+}
+
+/* Where nobody was yet, blocks of all sizes come one behind the other, and none
+ * but the first needs the heap. */
+Test(magazine, cuts_a_reserve_without_the_heap)
+{
+    struct magazine *m = &magazines[0];
+    size_t sizes[] = {100, 24, 700, 1, 24}, used = heap_used_bytes(h);
+    uint64_t sequence;
+    char *p, *next;
+
+    magazine_fill(h, m, 100);
+    sequence = heap_sequence(h);
+    cr_assert(all_sound());
+    p = magazine_pop(h, m, 100); /* what was asked for */
+    next = heap_at(h, m->reserve);
+    for (int i = 0; i < 5; i++) {
+        p = magazine_pop(h, m, sizes[i]);
+        cr_assert(eq(ptr, p, next));
+        cr_assert(heap_owns(h, p) && heap_usable_size(h, p) >= sizes[i]);
+        next = p + heap_usable_size(h, p) + HEAP_OVERHEAD;
+        cr_assert(all_sound());
+    }
+    while ((p = magazine_pop(h, m, 1000)) != NULL)
+        cr_assert(all_sound());
+    while ((p = magazine_pop(h, m, 1)) != NULL)
+        cr_assert(all_sound());
+    cr_expect(zero(u64, m->waiting), "all of it is used");
+    cr_expect(eq(u64, heap_sequence(h), sequence));
+    cr_expect(gt(u64, heap_used_bytes(h), used + 4000));
+}
+
+Test(magazine, gives_back_its_reserve)
+{
+    struct magazine *m = &magazines[0];
+    void *p;
+
+    magazine_fill(h, m, 100);
+    p = magazine_pop(h, m, 100);
+    cr_assert(not(zero(u64, m->reserve)));
+    empty_all();
+    cr_expect(eq(int, heap_free_raw(h, p), TN_OK));
+    cr_expect(heap_all_free(h));
+}
+
+Test(magazine, asks_for_a_rebuild_when_its_reserve_is_broken)
+{
+    struct magazine *m = &magazines[0];
+    void *p;
+
+    magazine_fill(h, m, 100);
+    p = magazine_pop(h, m, 100);
+    memset(word_at(h, m->reserve), 0x55, 8);
+    cr_expect(eq(ptr, magazine_pop(h, m, 100), NULL));
+    cr_expect(heap_is_broken(h));
+    cr_expect(zero(u64, m->reserve));
+    cr_expect(heap_owns(h, p));
+
+    m->reserve = (uint64_t)1 << 40;
+    cr_expect(eq(ptr, magazine_pop(h, m, 100), NULL), "out of the heap");
+    cr_expect(zero(u64, m->reserve));
 }

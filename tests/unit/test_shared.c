@@ -624,6 +624,32 @@ Test(shared, that_outgrows_a_process_tells_it_so)
     OK(tn_check_file("t", NULL, NULL, NULL));
 }
 
+/* What waits where the last one to close has no addresses. */
+Test(shared, that_outgrew_its_last_process_is_put_right_by_the_next)
+{
+    tn_options options = {.size = 1 << 20};
+    tn_store *store;
+    struct child c;
+    tn_segment *seg;
+
+    OK(tn_store_open(&store, "t", TN_SHARED | TN_CREATE, &options));
+    seg = tn_store_segment(store);
+    child_start(&c, stay_small, NULL);
+    cr_assert(child_await(&c));
+    OK(tn_segment_grow(seg, 30 << 20));
+    cr_expect(tn_alloc(seg, 20 << 20) != NULL);
+    OK(tn_free(seg, tn_alloc(seg, 1000)));
+    child_tell(&c);
+    cr_expect(child_await(&c));
+    OK(tn_store_close(store));
+    child_tell(&c);
+    cr_expect(eq(int, child_wait(&c), 7), "it cannot end the shared use");
+    OK(tn_store_open(&store, "t", TN_SHARED, NULL));
+    OK(tn_store_close(store));
+    cr_expect(eq(u64, stores_state("t"), STORE_CLEAN));
+    OK(tn_check_file("t", NULL, NULL, NULL));
+}
+
 /* --- Failed syncs --------------------------------------------------------- */
 
 Test(shared, is_in_doubt_after_a_failed_sync)
