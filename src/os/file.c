@@ -50,12 +50,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -69,8 +66,6 @@ enum {
     SMALLEST_PIECE = 64 * 1024,
     WRITE_PIECE = 64 * 1024,
     DENSE_FROM = 1024 * 1024, /* less may be all hole */
-    EXTENTS = 64,             /* of a file, looked at together */
-    LOOKS = 16,               /* at so many at most */
 };
 
 /* What a system call answered, as 0 or its errno. */
@@ -470,14 +465,20 @@ tn_status file_publish(struct file *f, bool replace)
     return number == 0 ? TN_OK : sync_failed(number, f->path, "its directory");
 }
 
+static void close_through(struct file *f)
+{
+    if (f->through >= 0)
+        close(f->through);
+    f->through = FILE_THROUGH_NEVER;
+}
+
 void file_close(struct file *f)
 {
     if (f->temporary != NULL)
         drop_temporary(f);
     if (f->fd >= 0)
         close(f->fd);
-    if (f->through >= 0)
-        close(f->through);
+    close_through(f);
     free(f->temporary);
     free(f->path);
     *f = (struct file)FILE_CLOSED;
@@ -608,53 +609,51 @@ static void open_through(struct file *f)
         f->through = FILE_THROUGH_NEVER;
 }
 
-/* 0, an errno, or -1 if this file cannot be written to so.  Less may have been
- * written than was asked for if a signal came or the disk failed, which does
- * not count as done. */
-static int try_through(struct file *f, const void *bytes, size_t size,
-                       uint64_t offset)
+/* Less than all counts as a failure of the disk. */
+static int write_through(const struct file *f, const void *bytes, size_t size,
+                         uint64_t offset)
 {
     ssize_t n =
         TEMP_FAILURE_RETRY(pwrite(f->through, bytes, size, (off_t)offset));
 
-    if (n == (ssize_t)size)
-        return 0;
-    if (n >= 0)
-        return EIO;
-    return errno == EINVAL || errno == EOPNOTSUPP ? -1 : errno;
+    if (n < 0)
+        return errno;
+    return n == (ssize_t)size ? ask(FAULT_SYNC_RANGE, f, offset, size, NULL)
+                              : EIO;
+}
+
+static tn_status write_and_sync(struct file *f, const void *buffer, size_t size,
+                                uint64_t offset)
+{
+    tn_status status = file_write(f, buffer, size, offset);
+
+    return status == TN_OK ? file_sync(f) : status;
 }
 
 tn_status file_write_through(struct file *f, const void *buffer, size_t size,
                              uint64_t offset)
 {
     _Alignas(FILE_UNIT) char aligned[FILE_THROUGH_MOST];
-    tn_status status;
-    int number = -1;
+    int number;
 
     TN_ASSERT(size <= sizeof(aligned) && (size | offset) % FILE_UNIT == 0);
     if (f->through == FILE_THROUGH_UNTRIED)
         open_through(f);
-    if (f->through >= 0) {
-        memcpy(aligned, buffer, size);
-        number = check_limit(offset + size);
-        if (number == 0)
-            number = ask(FAULT_WRITE, f, offset, size, aligned);
-        if (number != 0)
-            return error_from_errno(number, "%s: cannot write at %" PRIu64,
-                                    f->path, offset);
-        number = try_through(f, aligned, size, offset);
-        if (number == 0)
-            number = ask(FAULT_SYNC_RANGE, f, offset, size, NULL);
-    }
+    if (f->through < 0)
+        return write_and_sync(f, buffer, size, offset);
+    memcpy(aligned, buffer, size);
+    number = check_limit(offset + size);
     if (number == 0)
-        return TN_OK;
-    if (number > 0)
-        return sync_failed(number, f->path, "what was written");
-    if (f->through >= 0)
-        close(f->through);
-    f->through = FILE_THROUGH_NEVER;
-    status = file_write(f, buffer, size, offset);
-    return status == TN_OK ? file_sync(f) : status;
+        number = ask(FAULT_WRITE, f, offset, size, aligned);
+    if (number != 0)
+        return error_from_errno(number, "%s: cannot write at %" PRIu64, f->path,
+                                offset);
+    number = write_through(f, aligned, size, offset);
+    if (number != EINVAL && number != EOPNOTSUPP)
+        return number == 0 ? TN_OK
+                           : sync_failed(number, f->path, "what was written");
+    close_through(f); /* not of this size, or not here */
+    return write_and_sync(f, buffer, size, offset);
 }
 
 void file_expect(const struct file *f, uint64_t offset, uint64_t size)
@@ -869,97 +868,6 @@ tn_status file_find_data(const struct file *f, uint64_t offset, uint64_t *start,
     *start = from;
     *end = to;
     return TN_OK;
-}
-
-/* A file's extents, one after the other. */
-struct extents {
-    const struct file *file;
-    uint64_t at, size; /* looked at so far; of the file */
-    int looks;
-    uint32_t next, count;
-    union {
-        struct fiemap head;
-        char room[sizeof(struct fiemap) +
-                  EXTENTS * sizeof(struct fiemap_extent)];
-    } list;
-};
-
-static void list_extents(struct extents *e)
-{
-    struct fiemap *list = &e->list.head;
-
-    e->next = e->count = 0;
-    if (e->looks++ == LOOKS || ask(FAULT_STAT, e->file, 0, 0, NULL) != 0)
-        return;
-    memset(list, 0, sizeof(*list));
-    list->fm_start = e->at;
-    list->fm_length = e->size - e->at;
-    list->fm_extent_count = EXTENTS;
-    if (NUMBER(ioctl(e->file->fd, FS_IOC_FIEMAP, list)) == 0)
-        e->count = list->fm_mapped_extents;
-}
-
-/* NULL: that was the last, if at is size; or it cannot be told. */
-static const struct fiemap_extent *next_extent(struct extents *e)
-{
-    const struct fiemap_extent *extent;
-
-    if (e->next == e->count && e->at < e->size)
-        list_extents(e);
-    if (e->next >= e->count || e->next >= EXTENTS)
-        return NULL;
-    extent = &e->list.head.fm_extents[e->next++];
-    if (extent->fe_length == 0 ||
-        extent->fe_logical + extent->fe_length <= e->at)
-        return NULL;
-    e->at = extent->fe_logical + extent->fe_length;
-    if (e->at > e->size || (extent->fe_flags & FIEMAP_EXTENT_LAST) != 0)
-        e->at = e->size;
-    return extent;
-}
-
-bool file_has_blocks(const struct file *f, uint64_t size)
-{
-    struct extents e = {.file = f, .size = size};
-    const uint32_t vague = FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC;
-    const struct fiemap_extent *extent;
-    uint64_t end = 0;
-
-    while (end < size && (extent = next_extent(&e)) != NULL) {
-        if (extent->fe_logical > end || (extent->fe_flags & vague) != 0)
-            return false;
-        end = extent->fe_logical + extent->fe_length;
-    }
-    return end >= size;
-}
-
-/* From one place to another there is nothing: more than what was found yet? */
-static void note_blank(uint64_t from, uint64_t to, uint64_t *start,
-                       uint64_t *end)
-{
-    if (to <= from || to - from <= *end - *start)
-        return;
-    *start = from;
-    *end = to;
-}
-
-tn_status file_find_blank(const struct file *f, uint64_t *start, uint64_t *end)
-{
-    struct extents e = {.file = f};
-    const struct fiemap_extent *extent;
-    tn_status status = file_size(f, &e.size);
-    uint64_t written = 0;
-
-    *start = *end = e.size;
-    while (status == TN_OK && (extent = next_extent(&e)) != NULL) {
-        if ((extent->fe_flags & FIEMAP_EXTENT_UNWRITTEN) != 0)
-            continue;
-        note_blank(written, extent->fe_logical, start, end);
-        written = extent->fe_logical + extent->fe_length;
-    }
-    if (e.at == e.size)
-        note_blank(written, e.size, start, end);
-    return status;
 }
 
 tn_status file_is_dense(const struct file *f, uint64_t offset, uint64_t size,

@@ -24,7 +24,7 @@ struct file {
     char *path;      /* for messages; owned */
     char *temporary; /* where an unnamed file lies meanwhile, or NULL; owned */
     uint64_t device, inode;
-    int through; /* the same for file_write_through(), or one of those below */
+    int through; /* a descriptor for file_write_through(), or one of these: */
 };
 enum { FILE_THROUGH_NEVER = -2, FILE_THROUGH_UNTRIED = -1 };
 #define FILE_CLOSED                                                            \
@@ -115,14 +115,6 @@ tn_status file_zero(struct file *f, uint64_t offset, uint64_t size);
  * file system does not tell, all is data. */
 tn_status file_find_data(const struct file *f, uint64_t offset, uint64_t *start,
                          uint64_t *end);
-
-/* Has every one of the file's first size bytes a block on the disk, written to
- * or not?  No, if it cannot be told, or not soon. */
-bool file_has_blocks(const struct file *f, uint64_t size);
-
-/* The longest run of bytes that were never written to disk, as far as can be
- * told soon; both the file's size if there is none. */
-tn_status file_find_blank(const struct file *f, uint64_t *start, uint64_t *end);
 
 /* Is at least one in FILE_DENSITY of these bytes, which lie in the file, no
  * hole?  Less than a mebibyte always counts as dense.  What was written is,

@@ -8,7 +8,8 @@
  *     C4   room in the journal: checkpoint, extend, or wait for readers
  *     C5   write the record
  *     C6   TN_NO_SYNC: that is all
- *     C7   fdatasync the journal                                   <- durable
+ *     C7   fdatasync the journal; or both in one step, past the page cache, if
+ *          nobody else has to do with it                           <- durable
  *     C8   synced := this commit                                   <- shown
  *     C9   RL exclusive at once?  If not the apply is deferred
  *     C10  apply   C11  give W's private pages back   C12  release WL

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/rule.h"
 #include "os/clock.h"
+#include "os/extents.h"
 #include "os/process.h"
 #include "os/random.h"
 #include "store/durable.h"
@@ -150,7 +151,7 @@ static tn_status map_views(tn_store *store, const tn_options *options)
     tn_status status = map_both(store, options);
 
     if (status == TN_OK)
-        status = file_find_blank(&store->file, &start, &end);
+        status = extents_find_blank(&store->file, &start, &end);
     if (status == TN_OK)
         status = region_map(&d->marks_region, &store->file, REGION_SHARED, PAGE,
                             NULL);

@@ -44,6 +44,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/rule.h"
+#include "os/extents.h"
 #include "os/process.h"
 #include "store/data_map.h"
 #include "store/durable.h"
@@ -87,7 +88,7 @@ static void look_for_holes(const tn_store *store)
         file_find_data(&store->file, 0, &start, &end) != TN_OK)
         return;
     if (start != 0 || end < size)
-        holes->unsynced = file_has_blocks(&store->file, size);
+        holes->unsynced = extents_cover(&store->file, size);
     else
         holes->possible = false;
     holes->possible = holes->possible && !holes->unsynced;

@@ -719,61 +719,6 @@ Test(file, a_refusal_to_write_through_counts_for_ever)
     file_close(&f);
 }
 
-/* Blocks that were never written to are there, and blank. */
-Test(file, knows_which_blocks_it_has)
-{
-    enum { SIZE = 1 << 20, BLOCK = 4096 };
-    uint64_t start, end;
-    struct statvfs disk;
-    struct file f;
-
-    cr_assert(eq(int, statvfs(".", &disk), 0));
-    if (disk.f_bsize != BLOCK)
-        SKIP("the blocks of this file system are not of 4 KiB");
-    OK(file_create_unnamed(&f, "f", 0600));
-    cr_expect(file_has_blocks(&f, 0));
-    OK(file_extend(&f, SIZE));
-    if (!file_has_blocks(&f, SIZE))
-        SKIP("this file system does not tell its blocks");
-    cr_expect(not(file_has_blocks(&f, SIZE + 1)));
-    OK(file_write(&f, "x", 1, 0));
-    OK(file_write(&f, "x", 1, SIZE / 4));
-    OK(file_write(&f, "x", 1, SIZE - 1));
-    OK(file_sync(&f));
-    OK(file_find_blank(&f, &start, &end));
-    cr_expect(eq(u64, start, SIZE / 4 + BLOCK));
-    cr_expect(eq(u64, end, SIZE - BLOCK));
-
-    OK(file_truncate(&f, 4 * SIZE));
-    cr_expect(file_has_blocks(&f, SIZE));
-    cr_expect(not(file_has_blocks(&f, 4 * SIZE)));
-    OK(file_find_blank(&f, &start, &end));
-    cr_expect(eq(u64, start, SIZE));
-    cr_expect(eq(u64, end, 4 * SIZE));
-    faults_refuse_all(FAULT_STAT, EIO);
-    cr_expect(not(file_has_blocks(&f, SIZE)));
-    faults_end();
-    file_close(&f);
-}
-
-/* It is a help to be fast, so it must not take long. */
-Test(file, does_not_look_at_too_many_blocks)
-{
-    enum { PAGES = 2500 }; /* every second one is an extent */
-    uint64_t start, end;
-    struct file f;
-
-    OK(file_create_unnamed(&f, "f", 0600));
-    for (uint64_t page = 0; page < PAGES; page += 2)
-        OK(file_write(&f, "x", 1, page * 8192));
-    OK(file_truncate(&f, 100 << 20));
-    OK(file_sync(&f));
-    OK(file_find_blank(&f, &start, &end));
-    cr_expect(eq(u64, start, 4096));
-    cr_expect(eq(u64, end, 16384), "what is behind them all is not seen");
-    file_close(&f);
-}
-
 Test(file, extending_fills_old_holes)
 {
     struct file f = FILE_CLOSED;

@@ -15,7 +15,7 @@
 
 #include "lib/faults.h"
 #include "lib/tmpdir.h"
-#include "os/file.h"
+#include "os/extents.h"
 
 #define OK(call)         cr_assert(eq(int, call, TN_OK), "%s", tn_errmsg())
 #define IS(call, status) cr_assert(eq(int, call, status), "%s", tn_errmsg())
@@ -192,7 +192,7 @@ static bool has_blocks(void)
     bool has;
 
     OK(file_open(&f, "s", false));
-    has = file_has_blocks(&f, ROOM);
+    has = extents_cover(&f, ROOM);
     file_close(&f);
     return has;
 }
